@@ -1,0 +1,3 @@
+//! P2 frame.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]

@@ -1,0 +1,3 @@
+//! P2 mux.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]

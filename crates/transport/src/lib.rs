@@ -1,0 +1,3 @@
+//! P2 transport.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
