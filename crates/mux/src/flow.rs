@@ -1,0 +1,105 @@
+//! Credit arithmetic: how far a receiving half may be written to, and how its window grows.
+
+use std::time::Duration;
+
+use crate::budget::Budget;
+use crate::time::Time;
+
+/// The window of one receiving half. Limits are absolute offsets and only ever rise.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    initial: u64,
+    size: u64,
+    /// The limit the peer has been told.
+    advertised: u64,
+    /// Bytes taken from the budget for growth.
+    reserved: u64,
+    grown_at: Option<Time>,
+}
+
+impl Window {
+    pub(crate) const fn new(initial: u64) -> Self {
+        Self { initial, size: initial, advertised: initial, reserved: 0, grown_at: None }
+    }
+
+    /// The highest offset the peer may send below.
+    pub(crate) const fn limit(&self) -> u64 {
+        self.advertised
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The limit that `acked` bytes justify; never less than what was promised.
+    pub(crate) fn target(&self, acked: u64) -> u64 {
+        acked.saturating_add(self.size).min(crate::limits::MAX_OFFSET).max(self.advertised)
+    }
+
+    /// Whether a new limit is worth a message of its own: a quarter of the window.
+    pub(crate) fn worth_telling(&self, acked: u64) -> bool {
+        self.target(acked).saturating_sub(self.advertised) >= self.size / 4
+    }
+
+    /// Raises the limit as far as `acked` justifies and returns it, to be sent.
+    pub(crate) fn advance(&mut self, acked: u64) -> u64 {
+        self.advertised = self.target(acked);
+        self.advertised
+    }
+
+    /// Doubles the window if the budget has room, at most once a round trip.
+    pub(crate) fn grow(&mut self, now: Time, rtt: Duration, max: u64, budget: &mut Budget) -> bool {
+        let wanted = self.size.saturating_mul(2).min(max);
+        let more = wanted.saturating_sub(self.size);
+        let recently = self.grown_at.is_some_and(|at| now.since(at) < rtt);
+        if more == 0 || recently || !budget.take(more) {
+            return false;
+        }
+        self.size = wanted;
+        self.reserved = self.reserved.saturating_add(more);
+        self.grown_at = Some(now);
+        true
+    }
+
+    /// Halves the window of a stream that has been idle, and gives back what is no longer promised.
+    pub(crate) fn shrink(&mut self, acked: u64, budget: &mut Budget) {
+        self.size = (self.size / 2).max(self.initial);
+        let promised = self.advertised.saturating_sub(acked).max(self.size);
+        let needed = promised.saturating_sub(self.initial);
+        budget.give(self.reserved.saturating_sub(needed));
+        self.reserved = self.reserved.min(needed);
+    }
+
+    /// Gives everything back; the half is over.
+    pub(crate) fn close(&mut self, budget: &mut Budget) {
+        budget.give(self.reserved);
+        self.reserved = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::ProcessBudget;
+
+    #[test]
+    fn limits_only_rise_and_growth_stops_at_the_budget() {
+        let mut budget = Budget::new(900, ProcessBudget::new(10_000));
+        let mut window = Window::new(256);
+        let rtt = Duration::from_millis(10);
+        let mut now = Time::default();
+        assert!(window.grow(now, rtt, 4096, &mut budget), "256 more fit");
+        assert!(!window.grow(now, rtt, 4096, &mut budget), "only once a round trip");
+        now = now + rtt;
+        assert!(window.grow(now, rtt, 4096, &mut budget), "512 more fit");
+        now = now + rtt;
+        assert!(!window.grow(now, rtt, 4096, &mut budget), "1024 more do not");
+        assert_eq!(window.advance(100), 1124);
+        window.shrink(100, &mut budget);
+        assert_eq!(window.advance(100), 1124, "a promise is kept");
+        window.shrink(1124, &mut budget);
+        window.shrink(1124, &mut budget);
+        assert_eq!(window.size(), 256);
+        assert!(budget.take(900), "all came back");
+    }
+}

@@ -1,0 +1,137 @@
+//! Budgets for what is allowed in moderation: PINGs, resets, small and empty frames.
+
+use std::time::Duration;
+
+use crate::error::LinkError;
+use crate::limits;
+use crate::time::Time;
+
+/// A bucket that refills with time.
+#[derive(Debug)]
+struct Bucket {
+    level: u64,
+    burst: u64,
+    rate: u64,
+    filled_at: Time,
+}
+
+impl Bucket {
+    const fn new(now: Time, burst: u64, rate: u64) -> Self {
+        Self { level: burst, burst, rate, filled_at: now }
+    }
+
+    fn take(&mut self, now: Time, amount: u64) -> bool {
+        let elapsed = now.since(self.filled_at);
+        let nanos = u128::from(self.rate).saturating_mul(elapsed.as_nanos());
+        let refill = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        if refill > 0 {
+            self.level = self.level.saturating_add(refill).min(self.burst);
+            self.filled_at = now;
+        }
+        let enough = self.level >= amount;
+        if enough {
+            self.level = self.level.saturating_sub(amount);
+        }
+        enough
+    }
+}
+
+/// What one link's peer has left of each budget.
+#[derive(Debug)]
+pub(crate) struct Police {
+    pings: Bucket,
+    resets: Bucket,
+    small: Bucket,
+    early_resets: u64,
+    empty_in_a_row: u32,
+}
+
+impl Police {
+    pub(crate) fn new(now: Time) -> Self {
+        let per_second = limits::RESETS / Duration::as_secs(&limits::RESET_PERIOD).max(1);
+        Self {
+            pings: Bucket::new(now, limits::PING_BURST, limits::PING_RATE),
+            resets: Bucket::new(now, limits::RESETS, per_second),
+            small: Bucket::new(now, limits::SMALL_FRAME_BURST, limits::SMALL_FRAME_RATE),
+            early_resets: 0,
+            empty_in_a_row: 0,
+        }
+    }
+
+    pub(crate) fn ping(&mut self, now: Time) -> Result<(), LinkError> {
+        allow(self.pings.take(now, 1), "PING frames", limits::PING_BURST)
+    }
+
+    /// A RESET or STOP from the peer; `accepted` tells whether anybody here had taken the stream.
+    pub(crate) fn reset(&mut self, now: Time, accepted: bool) -> Result<(), LinkError> {
+        if !accepted {
+            self.early_resets = self.early_resets.saturating_add(1);
+            let fine = self.early_resets <= limits::RESETS_BEFORE_ACCEPT;
+            allow(fine, "resets of streams not yet accepted", limits::RESETS_BEFORE_ACCEPT)?;
+        }
+        allow(self.resets.take(now, 1), "resets in 10 s", limits::RESETS)
+    }
+
+    pub(crate) fn data(&mut self, now: Time, raw_len: u32) -> Result<(), LinkError> {
+        if raw_len == 0 {
+            self.empty_in_a_row = self.empty_in_a_row.saturating_add(1);
+            let limit = limits::EMPTY_DATA_IN_A_ROW;
+            return allow(self.empty_in_a_row <= limit, "empty DATA frames in a row", limit.into());
+        }
+        self.empty_in_a_row = 0;
+        let overhead = limits::SMALL_FRAME.saturating_sub(u64::from(raw_len));
+        if overhead == 0 {
+            return Ok(());
+        }
+        let fine = self.small.take(now, overhead);
+        allow(fine, "bytes of overhead in small DATA frames", limits::SMALL_FRAME_BURST)
+    }
+}
+
+fn allow(fine: bool, what: &'static str, limit: u64) -> Result<(), LinkError> {
+    if fine { Ok(()) } else { Err(LinkError::Abuse { what, limit }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hundredth_empty_frame_passes_and_the_next_does_not() {
+        let mut police = Police::new(Time::default());
+        for _ in 0..limits::EMPTY_DATA_IN_A_ROW {
+            police.data(Time::default(), 0).unwrap();
+        }
+        assert!(police.data(Time::default(), 0).is_err());
+        police.data(Time::default(), 1).unwrap();
+        police.data(Time::default(), 0).unwrap();
+    }
+
+    #[test]
+    fn pings_refill_with_time() {
+        let mut now = Time::default();
+        let mut police = Police::new(now);
+        for _ in 0..limits::PING_BURST {
+            police.ping(now).unwrap();
+        }
+        assert!(police.ping(now).is_err());
+        now = now + Duration::from_millis(100);
+        police.ping(now).unwrap();
+        assert!(police.ping(now).is_err());
+    }
+
+    #[test]
+    fn resets_of_streams_nobody_accepted_end_at_twenty() {
+        let now = Time::default();
+        let mut police = Police::new(now);
+        for _ in 0..limits::RESETS_BEFORE_ACCEPT {
+            police.reset(now, false).unwrap();
+        }
+        assert!(police.reset(now, false).is_err());
+        let mut police = Police::new(now);
+        for _ in 0..limits::RESETS {
+            police.reset(now, true).unwrap();
+        }
+        assert!(police.reset(now, true).is_err());
+    }
+}

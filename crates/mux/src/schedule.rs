@@ -1,0 +1,360 @@
+//! Who sends next: five classes, strict but bounded, and deficit round robin within each.
+//!
+//! Within a class this is the queueing of RFC 8290 (FQ-CoDel) without the CoDel: a stream that was
+//! idle gets one quantum ahead of the backlogged ones, so keystrokes are fast without any setting.
+//! A stream that runs out of credit keeps its place and its deficit.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+use std::time::Duration;
+
+use p2_frame::StreamId;
+
+use crate::streams::IdHasher;
+use crate::time::Time;
+
+/// How urgent a stream is. Classes are strict in this order, but a lower class always keeps a
+/// share of one seventeenth and never waits longer than 200 ms for its next frame.
+///
+/// ```
+/// use p2_mux::Priority;
+/// assert!(Priority::Realtime < Priority::Bulk);
+/// assert_eq!("high".parse(), Ok(Priority::High));
+/// assert_eq!(Priority::default().to_string(), "normal");
+/// ```
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::FromRepr,
+    strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+#[repr(u8)]
+pub enum Priority {
+    /// Keystrokes, echoes: before everything else.
+    Realtime = 0,
+    /// Before ordinary traffic.
+    High = 1,
+    /// The default.
+    #[default]
+    Normal = 2,
+    /// After ordinary traffic.
+    Low = 3,
+    /// Whatever is left.
+    Bulk = 4,
+}
+
+const CLASSES: usize = 5;
+/// Wire bytes a stream may send per turn: one frame of the competing size.
+const QUANTUM: i64 = 16 << 10;
+/// Wire bytes higher classes may send while a lower one waits: sixteen turns.
+const SHARE: u64 = 16 * QUANTUM as u64;
+/// Time a class may wait for its next frame on a slow link.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    New,
+    Old,
+    /// Out of credit in the middle of a turn.
+    Parked,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flow {
+    class: Priority,
+    place: Place,
+    deficit: i64,
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    new: VecDeque<StreamId>,
+    old: VecDeque<StreamId>,
+    /// Wire bytes higher classes sent while this one waited.
+    overtaken: u64,
+    served_at: Time,
+}
+
+impl Class {
+    fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.old.is_empty()
+    }
+}
+
+/// The order of streams that have something to send.
+#[derive(Debug, Default)]
+pub(crate) struct Scheduler {
+    classes: [Class; CLASSES],
+    flows: HashMap<StreamId, Flow, BuildHasherDefault<IdHasher>>,
+}
+
+impl Scheduler {
+    /// The stream has something to send.
+    pub(crate) fn activate(&mut self, now: Time, id: StreamId, priority: Priority) {
+        let Some(class) = self.classes.get_mut(priority as usize) else {
+            return;
+        };
+        let was_empty = class.is_empty();
+        match self.flows.get_mut(&id) {
+            Some(flow) if flow.place == Place::Parked => {
+                flow.place = Place::Old;
+                class.old.push_front(id);
+            }
+            Some(_) => return,
+            None => {
+                let flow = Flow { class: priority, place: Place::New, deficit: QUANTUM };
+                self.flows.insert(id, flow);
+                class.new.push_back(id);
+            }
+        }
+        if was_empty {
+            class.overtaken = 0;
+            class.served_at = now;
+        }
+    }
+
+    /// The stream is gone.
+    pub(crate) fn remove(&mut self, id: StreamId) {
+        if let Some(flow) = self.flows.remove(&id) {
+            if let Some(class) = self.classes.get_mut(flow.class as usize) {
+                class.new.retain(|other| *other != id);
+                class.old.retain(|other| *other != id);
+            }
+        }
+    }
+
+    /// Nothing is queued; a new link starts with an empty table.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether nobody is queued.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.classes.iter().all(Class::is_empty)
+    }
+
+    /// Whether more than one stream is queued.
+    pub(crate) fn competing(&self) -> bool {
+        let queued = |class: &Class| class.new.len().saturating_add(class.old.len());
+        self.classes.iter().map(queued).fold(0usize, usize::saturating_add) > 1
+    }
+
+    /// Whose turn it is. The stream stays where it is until [`Scheduler::sent`],
+    /// [`Scheduler::park`] or [`Scheduler::idle`] says what became of the turn.
+    pub(crate) fn next(&mut self, now: Time) -> Option<StreamId> {
+        let class = self.pick_class(now)?;
+        loop {
+            let queue = self.classes.get_mut(class)?;
+            let (list, place) = if queue.new.is_empty() {
+                (&mut queue.old, Place::Old)
+            } else {
+                (&mut queue.new, Place::New)
+            };
+            let id = *list.front()?;
+            let Some(flow) = self.flows.get_mut(&id) else {
+                list.pop_front();
+                continue;
+            };
+            if flow.deficit > 0 {
+                return Some(id);
+            }
+            list.pop_front();
+            flow.deficit = flow.deficit.saturating_add(QUANTUM);
+            flow.place = Place::Old;
+            debug_assert!(place == Place::Old || place == Place::New);
+            queue.old.push_back(id);
+        }
+    }
+
+    /// The stream whose turn it is sent `wire` bytes.
+    pub(crate) fn sent(&mut self, now: Time, id: StreamId, wire: usize) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        flow.deficit = flow.deficit.saturating_sub(i64::try_from(wire).unwrap_or(i64::MAX));
+        let served = flow.class as usize;
+        for (index, class) in self.classes.iter_mut().enumerate() {
+            if index == served {
+                class.overtaken = 0;
+                class.served_at = now;
+            } else if index > served && !class.is_empty() {
+                class.overtaken = class.overtaken.saturating_add(wire as u64);
+            }
+        }
+    }
+
+    /// The encoder made more or less of an earlier frame than was charged.
+    pub(crate) fn correct(&mut self, id: StreamId, charged: usize, wire: usize) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            let charged = i64::try_from(charged).unwrap_or(i64::MAX);
+            let wire = i64::try_from(wire).unwrap_or(i64::MAX);
+            flow.deficit = flow.deficit.saturating_add(charged.saturating_sub(wire)).min(QUANTUM);
+        }
+    }
+
+    /// The stream whose turn it is has bytes but no credit: it keeps its deficit.
+    pub(crate) fn park(&mut self, id: StreamId) {
+        self.unlink_front(id);
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.place = Place::Parked;
+        }
+    }
+
+    /// The stream whose turn it is has nothing to send.
+    pub(crate) fn idle(&mut self, id: StreamId) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        let alone = self
+            .classes
+            .get(flow.class as usize)
+            .is_none_or(|class| class.new.len().saturating_add(class.old.len()) <= 1);
+        if flow.place == Place::New && !alone {
+            // It waits one round among the old ones, or it could come back as new at once.
+            flow.place = Place::Old;
+            let class = flow.class as usize;
+            self.unlink_front(id);
+            if let Some(class) = self.classes.get_mut(class) {
+                class.old.push_back(id);
+            }
+        } else {
+            self.unlink_front(id);
+            self.flows.remove(&id);
+        }
+    }
+
+    fn pick_class(&self, now: Time) -> Option<usize> {
+        let waiting = || self.classes.iter().enumerate().filter(|(_, class)| !class.is_empty());
+        let first = waiting().next()?.0;
+        let starved = waiting().skip(1).find(|(_, class)| {
+            class.overtaken >= SHARE
+                || (class.overtaken > 0 && now.since(class.served_at) >= PATIENCE)
+        });
+        Some(starved.map_or(first, |(index, _)| index))
+    }
+
+    fn unlink_front(&mut self, id: StreamId) {
+        let Some(flow) = self.flows.get(&id) else {
+            return;
+        };
+        let Some(class) = self.classes.get_mut(flow.class as usize) else {
+            return;
+        };
+        for list in [&mut class.new, &mut class.old] {
+            if list.front() == Some(&id) {
+                list.pop_front();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p2_frame::Role;
+
+    fn id(index: u64) -> StreamId {
+        StreamId::new(Role::Client, index).unwrap()
+    }
+
+    /// Serves `turns` frames of `wire` bytes and counts them per stream.
+    fn serve(scheduler: &mut Scheduler, now: Time, turns: usize, wire: usize) -> Vec<u64> {
+        let mut counts = vec![0; 8];
+        for _ in 0..turns {
+            let next = scheduler.next(now).unwrap();
+            scheduler.sent(now, next, wire);
+            counts[next.index() as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn streams_of_one_class_share_by_bytes() {
+        let mut scheduler = Scheduler::default();
+        let now = Time::default();
+        for index in 0..4 {
+            scheduler.activate(now, id(index), Priority::Normal);
+        }
+        assert_eq!(serve(&mut scheduler, now, 400, 16 << 10)[..4], [100; 4]);
+        // Stream 0 sends frames four times as large and gets a quarter of the turns.
+        let mut bytes = [0u64; 4];
+        for _ in 0..4_000 {
+            let next = scheduler.next(now).unwrap();
+            let wire = if next == id(0) { 16 << 10 } else { 4 << 10 };
+            scheduler.sent(now, next, wire);
+            bytes[next.index() as usize] += wire as u64;
+        }
+        let fair = bytes.iter().sum::<u64>() / 4;
+        for (index, bytes) in bytes.iter().enumerate() {
+            assert!(
+                bytes.abs_diff(fair) <= 2 * QUANTUM as u64,
+                "stream {index}: {bytes} of {fair}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_higher_class_goes_first_and_the_lowest_still_moves() {
+        let mut scheduler = Scheduler::default();
+        let now = Time::default();
+        scheduler.activate(now, id(0), Priority::Realtime);
+        scheduler.activate(now, id(1), Priority::Bulk);
+        let counts = serve(&mut scheduler, now, 17_000, 16 << 10);
+        assert_eq!((counts[0], counts[1]), (16_000, 1_000));
+    }
+
+    #[test]
+    fn on_a_slow_link_a_lower_class_waits_200_ms_at_most() {
+        let mut scheduler = Scheduler::default();
+        let mut now = Time::default();
+        scheduler.activate(now, id(0), Priority::High);
+        scheduler.activate(now, id(1), Priority::Low);
+        assert_eq!(serve(&mut scheduler, now, 2, 1_000)[..2], [2, 0]);
+        now = now + PATIENCE;
+        assert_eq!(serve(&mut scheduler, now, 2, 1_000)[..2], [1, 1]);
+    }
+
+    #[test]
+    fn a_stream_that_was_idle_goes_ahead_of_the_backlogged() {
+        let mut scheduler = Scheduler::default();
+        let now = Time::default();
+        for index in 0..3 {
+            scheduler.activate(now, id(index), Priority::Normal);
+        }
+        serve(&mut scheduler, now, 10, 16 << 10);
+        scheduler.activate(now, id(7), Priority::Normal);
+        assert_eq!(scheduler.next(now), Some(id(7)));
+        scheduler.sent(now, id(7), 100);
+        scheduler.idle(id(7));
+        scheduler.activate(now, id(7), Priority::Normal);
+        assert_ne!(scheduler.next(now), Some(id(7)), "not twice in one round");
+    }
+
+    #[test]
+    fn a_stream_out_of_credit_keeps_its_place_and_its_deficit() {
+        let mut scheduler = Scheduler::default();
+        let now = Time::default();
+        scheduler.activate(now, id(0), Priority::Normal);
+        scheduler.activate(now, id(1), Priority::Normal);
+        assert_eq!(scheduler.next(now), Some(id(0)));
+        scheduler.sent(now, id(0), 1_000);
+        scheduler.park(id(0));
+        assert_eq!(scheduler.next(now), Some(id(1)));
+        scheduler.sent(now, id(1), 16 << 10);
+        scheduler.activate(now, id(0), Priority::Normal);
+        assert_eq!(scheduler.next(now), Some(id(0)));
+        scheduler.sent(now, id(0), (16 << 10) - 1_000);
+        assert_eq!(scheduler.next(now), Some(id(1)), "its old deficit, no fresh quantum");
+    }
+}

@@ -1,0 +1,270 @@
+//! The application's half of the session: open, write, read, end.
+
+use bytes::Bytes;
+use p2_frame::{ErrorCode, StreamId};
+
+use super::{Phase, Session};
+use crate::error::{Ended, OpenError, StreamError};
+#[cfg(doc)]
+use crate::event::Event;
+use crate::stream::recv::{Read, RecvHalf};
+use crate::stream::send::SendHalf;
+use crate::stream::{OpenOptions, Owed, Stream};
+use crate::time::Time;
+
+const MAX_NAME: usize = 255;
+const MAX_METADATA: usize = 1 << 10;
+
+impl Session {
+    /// Opens a stream. Works without a link: the peer hears of it with the next one.
+    ///
+    /// # Errors
+    /// [`OpenError::TooMany`] while the peer's limit is reached; [`Event::CanOpen`] follows.
+    pub fn open(&mut self, now: Time, options: OpenOptions) -> Result<StreamId, OpenError> {
+        let ended = |ended: &Ended| OpenError::SessionEnded(ended.clone());
+        match (&self.phase, self.peer_going_away) {
+            (Phase::Ended(how), _) => return Err(ended(how)),
+            (Phase::Draining(reason), _) => {
+                let (code, reason) = (ErrorCode::NO_ERROR, reason.clone());
+                return Err(ended(&Ended { code, reason, by_peer: false }));
+            }
+            (Phase::Open, Some(code)) => return Err(OpenError::GoingAway(code)),
+            (Phase::Open, None) => {}
+        }
+        check_len("the stream's name", options.name.len(), MAX_NAME)?;
+        let pairs = options.metadata.iter();
+        let metadata = pairs.fold(0usize, |sum, (key, value)| {
+            sum.saturating_add(key.len()).saturating_add(value.len())
+        });
+        check_len("the stream's metadata", metadata, MAX_METADATA)?;
+        let limit = self.peer.max_streams;
+        let Some(id) = self.streams.next_own().filter(|_| self.streams.own_live() < limit) else {
+            self.open_refused = true;
+            return Err(OpenError::TooMany(limit));
+        };
+        let mut stream = Stream::new(id, options);
+        stream.send = Some(Box::new(SendHalf::new(self.peer.initial_window)));
+        if !stream.options.unidirectional {
+            stream.recv = Some(Box::new(RecvHalf::new(self.config.initial_window)));
+        }
+        stream.held = true;
+        stream.accepted = true;
+        stream.owed.add(Owed::OPEN);
+        self.streams.insert_own(stream);
+        self.totals.streams_opened = self.totals.streams_opened.saturating_add(1);
+        self.refresh(now, id);
+        Ok(id)
+    }
+
+    /// Takes the next stream the peer opened, in the order of its OPENs. The taker must
+    /// [`release`](Self::release) it in the end.
+    pub fn accept(&mut self) -> Option<StreamId> {
+        self.streams.accept()
+    }
+
+    /// What the stream was opened with.
+    pub fn options(&self, id: StreamId) -> Option<&OpenOptions> {
+        self.streams.get(id).map(|stream| &*stream.options)
+    }
+
+    /// Hands over as much of `data` as there is room for, copying it, and returns how much.
+    /// Less than all means: [`Event::Writable`] follows. What was taken belongs to the session
+    /// until the peer acknowledged it or the session is dead.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the half takes no more bytes at all.
+    pub fn write(&mut self, now: Time, id: StreamId, data: &[u8]) -> Result<usize, StreamError> {
+        let room = self.room(now, id, data.len())?;
+        let (taken, _) = data.split_at(room);
+        self.append(now, id, room, |half| half.append(taken));
+        Ok(room)
+    }
+
+    /// Like [`Session::write`], without a copy: what was taken is split off `data`'s front.
+    ///
+    /// # Errors
+    /// As [`Session::write`]; `data` is then unchanged.
+    pub fn write_chunk(
+        &mut self,
+        now: Time,
+        id: StreamId,
+        data: &mut Bytes,
+    ) -> Result<usize, StreamError> {
+        let room = self.room(now, id, data.len())?;
+        let taken = data.split_to(room);
+        self.append(now, id, room, |half| half.append_chunk(taken));
+        Ok(room)
+    }
+
+    /// Reads up to `max` bytes, without a copy. Reading acknowledges, unless
+    /// [`set_manual_ack`](Self::set_manual_ack) was chosen.
+    ///
+    /// # Errors
+    /// [`StreamError::Reset`] after the bytes that came before the reset;
+    /// [`StreamError::Digest`] instead of [`Read::Finished`] when the bytes are not those sent.
+    pub fn read(&mut self, now: Time, id: StreamId, max: usize) -> Result<Read, StreamError> {
+        let stream = self.stream(id)?;
+        let recv = stream.recv.as_mut().ok_or(StreamError::Unidirectional)?;
+        let read = recv.read(max);
+        stream.readable_told = recv.readable() && read.is_ok();
+        let blocked = matches!(read, Ok(Read::Blocked));
+        if matches!(read, Err(StreamError::Digest { .. })) && recv.stop(ErrorCode::INTEGRITY) {
+            stream.owed.add(Owed::STOP);
+        }
+        if !blocked {
+            let told = stream.readable_told;
+            self.refresh(now, id);
+            // The reader is here; it needs no event for what it can see by reading on.
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.readable_told = told;
+            }
+        }
+        read
+    }
+
+    /// Whether [`Session::read`] would return something at once.
+    pub fn is_readable(&self, id: StreamId) -> bool {
+        let recv = self.streams.get(id).and_then(|stream| stream.recv.as_ref());
+        recv.is_none_or(|recv| recv.readable())
+    }
+
+    /// With `manual`, a byte counts as acknowledged only once [`acknowledge`](Self::acknowledge)
+    /// says so; call it before the first read.
+    pub fn set_manual_ack(&mut self, id: StreamId, manual: bool) {
+        if let Some(recv) = self.streams.get_mut(id).and_then(|stream| stream.recv.as_mut()) {
+            recv.set_manual(manual);
+        }
+    }
+
+    /// Everything below `offset` that was read is now the application's responsibility. Once
+    /// [`Read::Finished`] was returned, acknowledging the last byte acknowledges the end as well.
+    pub fn acknowledge(&mut self, now: Time, id: StreamId, offset: u64) {
+        if let Some(recv) = self.streams.get_mut(id).and_then(|stream| stream.recv.as_mut()) {
+            recv.acknowledge(offset);
+            self.refresh(now, id);
+        }
+    }
+
+    /// No more bytes will be written; [`Event::SendEnded`] follows once the peer has everything.
+    ///
+    /// # Errors
+    /// When the half was reset or stopped before.
+    pub fn finish(&mut self, now: Time, id: StreamId) -> Result<(), StreamError> {
+        self.stream(id)?.send.as_mut().ok_or(StreamError::Unidirectional)?.finish()?;
+        self.refresh(now, id);
+        Ok(())
+    }
+
+    /// Marks that the source dropped `bytes` before the next byte written.
+    ///
+    /// # Errors
+    /// When the half takes no more bytes.
+    pub fn record_gap(&mut self, now: Time, id: StreamId, bytes: u64) -> Result<(), StreamError> {
+        let send = self.stream(id)?.send.as_mut().ok_or(StreamError::Unidirectional)?;
+        send.writable()?;
+        if bytes > 0 {
+            send.record_gap(bytes);
+        }
+        self.refresh(now, id);
+        Ok(())
+    }
+
+    /// Abandons the sending half; what is retained is dropped.
+    pub fn reset(&mut self, now: Time, id: StreamId, code: ErrorCode) {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return;
+        };
+        let Some(freed) = stream.send.as_mut().and_then(|half| half.reset(code)) else {
+            return;
+        };
+        stream.owed.add(Owed::RESET);
+        stream.writer_waits = false;
+        self.freed(freed);
+        self.refresh(now, id);
+    }
+
+    /// Abandons the receiving half; what was not read is dropped.
+    pub fn stop(&mut self, now: Time, id: StreamId, code: ErrorCode) {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return;
+        };
+        let Some(recv) = &mut stream.recv else { return };
+        if recv.stop(code) {
+            stream.owed.add(Owed::STOP);
+        }
+        self.refresh(now, id);
+    }
+
+    /// How the sending half ended: `Ok` once the peer acknowledged its end. `None` while open.
+    pub fn send_outcome(&self, id: StreamId) -> Option<Result<(), StreamError>> {
+        let stream = self.streams.get(id);
+        let outcome = stream.and_then(|stream| stream.send.as_ref()).map(|half| half.outcome());
+        match (outcome, &self.phase) {
+            (Some(Some(outcome)), _) => Some(outcome),
+            (_, Phase::Ended(ended)) => Some(Err(StreamError::SessionEnded(ended.clone()))),
+            (Some(None), _) => None,
+            (None, _) => Some(Err(StreamError::Unknown)),
+        }
+    }
+
+    /// Nobody holds the stream any more. A half that has not ended is reset or stopped.
+    pub fn release(&mut self, now: Time, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return;
+        };
+        stream.held = false;
+        let unfinished = stream.send.as_ref().is_some_and(|half| half.writable().is_ok());
+        if unfinished {
+            self.reset(now, id, ErrorCode::CANCELLED);
+        }
+        self.stop(now, id, ErrorCode::CANCELLED);
+        self.refresh(now, id);
+    }
+
+    /// How many of `wanted` bytes a write may take now; remembers a writer that must wait.
+    fn room(&mut self, now: Time, id: StreamId, wanted: usize) -> Result<usize, StreamError> {
+        let buffer = self.config.send_buffer.saturating_sub(self.retained);
+        let attached = self.link.is_some();
+        let first_window = self.peer.initial_window;
+        let stream = self.stream(id)?;
+        let send = stream.send.as_mut().ok_or(StreamError::Unidirectional)?;
+        send.writable()?;
+        if send.length_left() == 0 {
+            return Err(StreamError::TooLong);
+        }
+        // Credit bounds what is retained, so a stalled stream holds its own window and no more.
+        // While there is no link, sources go on into what is left of the buffer.
+        let credit = send.limit().saturating_sub(send.written());
+        let credit = if attached { credit } else { u64::MAX };
+        let own = first_window.saturating_sub(send.retained());
+        let by_buffer = buffer.max(own);
+        let room = by_buffer.min(credit).min(send.length_left());
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(wanted);
+        if room < wanted {
+            stream.writer_waits = true;
+            if credit <= by_buffer && send.note_blocked() {
+                stream.owed.add(Owed::BLOCKED);
+            }
+            if by_buffer <= credit {
+                self.crowded.push_back(id);
+            }
+            self.refresh(now, id);
+        }
+        Ok(room)
+    }
+
+    fn append(&mut self, now: Time, id: StreamId, len: usize, append: impl FnOnce(&mut SendHalf)) {
+        if len == 0 {
+            return;
+        }
+        if let Some(half) = self.streams.get_mut(id).and_then(|stream| stream.send.as_mut()) {
+            append(half);
+            self.retained = self.retained.saturating_add(len as u64);
+            self.refresh(now, id);
+        }
+    }
+}
+
+const fn check_len(what: &'static str, len: usize, limit: usize) -> Result<(), OpenError> {
+    if len > limit { Err(OpenError::TooLong { what, len, limit }) } else { Ok(()) }
+}

@@ -1,0 +1,190 @@
+//! Figures, pulled by whoever shows them.
+
+use std::time::Duration;
+
+use p2_frame::{CodecId, StreamId};
+
+use crate::schedule::Priority;
+use crate::stream::Stream;
+use crate::stream::recv::{RecvEnd, RecvState};
+use crate::stream::send::SendState;
+
+/// What only the wire knows of one stream.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counters {
+    pub(crate) wire_sent: u64,
+    pub(crate) wire_received: u64,
+    pub(crate) frames_sent: u64,
+    pub(crate) frames_received: u64,
+    pub(crate) replayed: u64,
+    pub(crate) codec_sent: Option<CodecId>,
+    pub(crate) codec_received: Option<CodecId>,
+    /// Wire bytes per 256 raw bytes lately, for the scheduler's guess.
+    pub(crate) shrink: u32,
+}
+
+/// Snapshot of one stream. Bytes are raw (before encoding) unless `wire` says otherwise; wire
+/// bytes include frame headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamStats {
+    /// The wire id.
+    pub id: StreamId,
+    /// The number people see.
+    pub label: u32,
+    /// The name.
+    pub name: String,
+    /// Its class.
+    pub priority: Priority,
+    /// Whether this side opened it.
+    pub opened_here: bool,
+    /// Bytes the application handed over.
+    pub bytes_written: u64,
+    /// Bytes put on a link at least once.
+    pub bytes_sent: u64,
+    /// Bytes received and decoded.
+    pub bytes_received: u64,
+    /// Bytes the peer has acknowledged.
+    pub acked_by_peer: u64,
+    /// Bytes the application here has acknowledged.
+    pub acknowledged: u64,
+    /// Bytes held until the peer acknowledges them.
+    pub retained: u64,
+    /// Bytes received that nobody has read yet.
+    pub unread: u64,
+    /// Frames sent, repeats included.
+    pub frames_sent: u64,
+    /// Frames received, repeats included.
+    pub frames_received: u64,
+    /// Wire bytes sent, repeats included.
+    pub wire_sent: u64,
+    /// Wire bytes received, repeats included.
+    pub wire_received: u64,
+    /// Bytes that had to be sent again after a resume.
+    pub replayed: u64,
+    /// Bytes that arrived a second time and were discarded.
+    pub duplicates_discarded: u64,
+    /// Bytes the source dropped by its user's choice, as this side sent or heard it.
+    pub dropped: u64,
+    /// The codec of the last frame sent.
+    pub codec_sent: Option<CodecId>,
+    /// The codec of the last frame received.
+    pub codec_received: Option<CodecId>,
+    /// The sending half; `None` when this side cannot send.
+    pub send_state: Option<SendState>,
+    /// The receiving half; `None` when this side cannot receive.
+    pub recv_state: Option<RecvState>,
+    /// The offset the peer's half ends at, once it has said so.
+    pub recv_final: Option<u64>,
+    /// XXH3-64 of what was sent.
+    pub digest_sent: Option<u64>,
+    /// Whether what arrived has the digest the sender named; `None` before its end.
+    pub digest_verified: Option<bool>,
+    /// Window granted to the peer at present, bytes.
+    pub window: u64,
+}
+
+impl StreamStats {
+    pub(crate) fn of(stream: &Stream) -> Self {
+        let send = stream.send.as_ref();
+        let recv = stream.recv.as_ref();
+        let recv_final = recv.and_then(|half| match half.end() {
+            Some(RecvEnd::Fin { final_offset, .. }) => Some(final_offset),
+            _ => None,
+        });
+        let dropped_here = send.map_or(0, |half| half.dropped());
+        Self {
+            id: stream.id,
+            label: stream.options.label,
+            name: stream.options.name.clone(),
+            priority: stream.options.priority,
+            opened_here: false,
+            bytes_written: send.map_or(0, |half| half.written()),
+            bytes_sent: send.map_or(0, |half| half.sent()),
+            bytes_received: recv.map_or(0, |half| half.delivered()),
+            acked_by_peer: send.map_or(0, |half| half.acked()),
+            acknowledged: recv.map_or(0, |half| half.acked()),
+            retained: send.map_or(0, |half| half.retained()),
+            unread: recv.map_or(0, |half| half.unread()),
+            frames_sent: stream.counters.frames_sent,
+            frames_received: stream.counters.frames_received,
+            wire_sent: stream.counters.wire_sent,
+            wire_received: stream.counters.wire_received,
+            replayed: stream.counters.replayed,
+            duplicates_discarded: recv.map_or(0, |half| half.duplicates()),
+            dropped: dropped_here.saturating_add(recv.map_or(0, |half| half.dropped())),
+            codec_sent: stream.counters.codec_sent,
+            codec_received: stream.counters.codec_received,
+            send_state: send.map(|half| half.state()),
+            recv_state: recv.map(|half| half.state()),
+            recv_final,
+            digest_sent: send.filter(|half| half.written() > 0).map(|half| half.digest()),
+            digest_verified: recv.and_then(|half| half.verified()),
+            window: recv.map_or(0, |half| half.window.size()),
+        }
+    }
+}
+
+/// Totals of a session, over all its links and streams, those that have ended included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Links attached so far.
+    pub links: u64,
+    /// Links that took the session over from an earlier one.
+    pub resumes: u64,
+    /// Wire bytes sent after the handshakes.
+    pub wire_sent: u64,
+    /// Wire bytes received after the handshakes.
+    pub wire_received: u64,
+    /// Frames sent.
+    pub frames_sent: u64,
+    /// Frames received.
+    pub frames_received: u64,
+    /// Raw bytes sent in DATA frames, repeats included.
+    pub raw_sent: u64,
+    /// Raw bytes received in DATA frames, repeats included.
+    pub raw_received: u64,
+    /// Raw bytes that had to be sent again.
+    pub replayed: u64,
+    /// Raw bytes that arrived a second time and were discarded.
+    pub duplicates_discarded: u64,
+    /// PINGs sent.
+    pub pings_sent: u64,
+    /// PINGs the peer answered.
+    pub pings_answered: u64,
+    /// PINGs still unanswered when the next was due.
+    pub pings_missed: u64,
+    /// PINGs of the peer that were answered here.
+    pub pings_received: u64,
+    /// Streams this side opened.
+    pub streams_opened: u64,
+    /// Streams the peer opened.
+    pub streams_accepted: u64,
+    /// Streams that have left the session.
+    pub streams_forgotten: u64,
+}
+
+/// Snapshot of a session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Totals over the session's life.
+    pub totals: Totals,
+    /// Whether a link is attached.
+    pub attached: bool,
+    /// The attached link's number.
+    pub epoch: u64,
+    /// Last round trip measured by PING.
+    pub rtt: Option<Duration>,
+    /// Shortest round trip of the present link.
+    pub min_rtt: Option<Duration>,
+    /// Wire bytes on their way.
+    pub in_flight: u64,
+    /// Raw bytes held until acknowledged, all streams.
+    pub retained: u64,
+    /// What `retained` may reach before writers wait.
+    pub retained_limit: u64,
+    /// Live streams in order of their ids.
+    pub streams: Vec<StreamStats>,
+}

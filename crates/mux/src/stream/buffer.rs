@@ -1,0 +1,200 @@
+//! The bytes a sending half retains: appended at the end, cut off at the front once acknowledged,
+//! readable from any offset in between without a copy.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Writes shorter than this are gathered into blocks; longer chunks are kept as they are.
+const GATHER_BELOW: usize = 4 << 10;
+/// First and largest size of a gathering block: a stream of single lines should not hold 64 KiB.
+const FIRST_BLOCK: usize = 1 << 10;
+const LAST_BLOCK: usize = 64 << 10;
+
+/// Retained bytes of one stream, `[start, end)` in stream offsets.
+#[derive(Debug, Default)]
+pub(crate) struct SendBuffer {
+    segments: VecDeque<Bytes>,
+    /// Offset of the first byte of `segments`.
+    start: u64,
+    /// Offset after the last byte, gathered ones included.
+    end: u64,
+    /// Small writes that no frame has taken yet; they come after all segments.
+    gathering: BytesMut,
+    block: usize,
+    /// Where the last read ended, as (segment, its first offset), to find the next one at once.
+    cursor: Option<(usize, u64)>,
+}
+
+impl SendBuffer {
+    pub(crate) const fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Bytes held.
+    pub(crate) const fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    pub(crate) fn append(&mut self, mut data: &[u8]) {
+        self.end = self.end.saturating_add(data.len() as u64);
+        while !data.is_empty() {
+            if self.gathering.capacity() == self.gathering.len() {
+                self.seal();
+                self.block = self.block.saturating_mul(2).clamp(FIRST_BLOCK, LAST_BLOCK);
+                self.gathering =
+                    BytesMut::with_capacity(self.block.max(data.len().min(LAST_BLOCK)));
+            }
+            let room = self.gathering.capacity().saturating_sub(self.gathering.len());
+            let (now, later) = data.split_at(room.min(data.len()));
+            self.gathering.put_slice(now);
+            data = later;
+        }
+    }
+
+    pub(crate) fn append_chunk(&mut self, data: Bytes) {
+        if data.len() < GATHER_BELOW {
+            self.append(&data);
+        } else {
+            self.seal();
+            self.end = self.end.saturating_add(data.len() as u64);
+            self.segments.push_back(data);
+        }
+    }
+
+    /// Pushes up to `max` bytes from `offset` on to `out`, in order; returns how many.
+    pub(crate) fn read(&mut self, offset: u64, max: usize, out: &mut Vec<Bytes>) -> usize {
+        self.seal();
+        let (mut index, mut first) = match self.cursor {
+            Some((index, first)) if first <= offset => (index, first),
+            _ => (0, self.start),
+        };
+        let mut taken = 0usize;
+        while taken < max {
+            let Some(segment) = self.segments.get(index) else {
+                break;
+            };
+            let wanted = offset.saturating_add(taken as u64);
+            let after = first.saturating_add(segment.len() as u64);
+            if wanted >= after {
+                index = index.saturating_add(1);
+                first = after;
+                continue;
+            }
+            let from = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX);
+            let room = max.saturating_sub(taken);
+            let to = segment.len().min(from.saturating_add(room));
+            out.push(segment.slice(from..to));
+            taken = taken.saturating_add(to.saturating_sub(from));
+        }
+        self.cursor = Some((index, first));
+        taken
+    }
+
+    /// Forgets everything below `offset`.
+    pub(crate) fn release(&mut self, offset: u64) {
+        if offset >= self.end {
+            self.clear();
+            return;
+        }
+        let mut popped = 0usize;
+        while let Some(segment) = self.segments.front() {
+            let after = self.start.saturating_add(segment.len() as u64);
+            if after > offset {
+                break;
+            }
+            self.start = after;
+            self.segments.pop_front();
+            popped = popped.saturating_add(1);
+        }
+        self.cursor = match self.cursor {
+            Some((index, first)) if index >= popped => Some((index.saturating_sub(popped), first)),
+            _ => None,
+        };
+        // A part of the first segment may be free as well; slicing it off keeps `start` exact.
+        let extra = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(0);
+        if extra > 0 {
+            if let Some(segment) = self.segments.front_mut() {
+                let cut = extra.min(segment.len());
+                *segment = segment.slice(cut..);
+                if let Some((0, first)) = &mut self.cursor {
+                    *first = first.saturating_add(cut as u64);
+                }
+                self.start = self.start.saturating_add(cut as u64);
+            }
+            if self.segments.is_empty() {
+                self.seal();
+                let cut = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(0);
+                if let Some(segment) = self.segments.front_mut() {
+                    let cut = cut.min(segment.len());
+                    *segment = segment.slice(cut..);
+                    self.start = self.start.saturating_add(cut as u64);
+                }
+                self.cursor = None;
+            }
+        }
+    }
+
+    /// Forgets everything, keeping the offsets.
+    pub(crate) fn clear(&mut self) {
+        self.segments = VecDeque::new();
+        self.gathering = BytesMut::new();
+        self.block = 0;
+        self.cursor = None;
+        self.start = self.end;
+    }
+
+    fn seal(&mut self) {
+        if !self.gathering.is_empty() {
+            self.segments.push_back(self.gathering.split().freeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(buffer: &mut SendBuffer, offset: u64, max: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        buffer.read(offset, max, &mut out);
+        out.concat()
+    }
+
+    #[test]
+    fn any_offset_between_the_acknowledged_and_the_last_byte_can_be_read() {
+        for seed in 0..200 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut buffer = SendBuffer::default();
+            let mut model: Vec<u8> = Vec::new();
+            let mut released = 0usize;
+            for _ in 0..60 {
+                match rng.u8(0..4) {
+                    0 => {
+                        let data: Vec<u8> = (0..rng.usize(0..300)).map(|_| rng.u8(..)).collect();
+                        model.extend(&data);
+                        buffer.append(&data);
+                    }
+                    1 => {
+                        let data: Vec<u8> = (0..rng.usize(0..20_000)).map(|_| rng.u8(..)).collect();
+                        model.extend(&data);
+                        buffer.append_chunk(Bytes::from(data));
+                    }
+                    2 => {
+                        released = rng.usize(released..=model.len());
+                        buffer.release(released as u64);
+                    }
+                    _ => {
+                        let from = rng.usize(released..=model.len());
+                        let max = rng.usize(0..40_000);
+                        let to = model.len().min(from + max);
+                        let got = all(&mut buffer, from as u64, max);
+                        assert!(got == model[from..to], "seed {seed}, {from}..{to}");
+                    }
+                }
+                assert_eq!(buffer.len(), (model.len() - released) as u64, "seed {seed}");
+                assert_eq!(buffer.end(), model.len() as u64, "seed {seed}");
+            }
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! The receiving half of a stream: takes exactly the next byte, hands it on, says what it has.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use p2_frame::ErrorCode;
+
+use super::digest::Digest;
+use crate::budget::Budget;
+use crate::error::StreamError;
+use crate::flow::Window;
+use crate::limits;
+use crate::time::Time;
+
+/// A reader keeps up that has read what blocked its peer within this time.
+const KEEPS_UP: Duration = Duration::from_millis(100);
+
+/// What a read of a stream found.
+///
+/// ```
+/// use p2_mux::Read;
+/// let read = Read::Data { offset: 6, data: bytes::Bytes::from_static(b"world") };
+/// assert!(matches!(read, Read::Data { offset: 6, .. }));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// The next bytes; `offset` is that of the first.
+    Data {
+        /// Offset of the first byte.
+        offset: u64,
+        /// At least one byte.
+        data: Bytes,
+    },
+    /// The sender's source dropped bytes at this place, by its user's choice.
+    Gap {
+        /// Where.
+        offset: u64,
+        /// How many.
+        dropped: u64,
+    },
+    /// The stream ended and its length and digest are right.
+    Finished,
+    /// Nothing yet; a readable event follows.
+    Blocked,
+}
+
+/// Where a receiving half stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+#[non_exhaustive]
+pub enum RecvState {
+    /// More may come.
+    Open,
+    /// FIN is known, but not everything was read and acknowledged.
+    Ending,
+    /// The peer abandoned the stream.
+    Reset,
+    /// This side no longer wants it and waits for the peer to end it.
+    Stopped,
+    /// Read to its end, digest verified, end acknowledged.
+    Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecvEnd {
+    Fin { final_offset: u64, digest: u64 },
+    Reset { final_offset: u64, code: ErrorCode },
+}
+
+impl RecvEnd {
+    pub(crate) const fn final_offset(self) -> u64 {
+        match self {
+            Self::Fin { final_offset, .. } | Self::Reset { final_offset, .. } => final_offset,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct RecvHalf {
+    pub(crate) window: Window,
+    buffer: VecDeque<Bytes>,
+    digest: Digest,
+    /// Validated on this link; decoding may still be under way above `delivered`.
+    expected: u64,
+    delivered: u64,
+    read: u64,
+    acked: u64,
+    /// The `acked` the peer was last told.
+    told: u64,
+    end: Option<RecvEnd>,
+    /// The end as the digest judged it.
+    verified: Option<bool>,
+    end_read: bool,
+    over: bool,
+    stopped: Option<ErrorCode>,
+    manual: bool,
+    gaps: VecDeque<(u64, u64)>,
+    gap_total: u64,
+    gap_read: u64,
+    duplicates: u64,
+    /// When the peer last said that it waits for credit.
+    blocked_at: Option<Time>,
+}
+
+impl RecvHalf {
+    pub(crate) fn new(initial_window: u64) -> Self {
+        Self {
+            window: Window::new(initial_window),
+            buffer: VecDeque::new(),
+            digest: Digest::default(),
+            expected: 0,
+            delivered: 0,
+            read: 0,
+            acked: 0,
+            told: 0,
+            end: None,
+            verified: None,
+            end_read: false,
+            over: false,
+            stopped: None,
+            manual: false,
+            gaps: VecDeque::new(),
+            gap_total: 0,
+            gap_read: 0,
+            duplicates: 0,
+            blocked_at: None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> RecvState {
+        match (self.over, self.stopped, self.end) {
+            (true, _, _) => RecvState::Over,
+            (_, Some(_), _) => RecvState::Stopped,
+            (_, _, Some(RecvEnd::Reset { .. })) => RecvState::Reset,
+            (_, _, Some(RecvEnd::Fin { .. })) => RecvState::Ending,
+            (_, _, None) => RecvState::Open,
+        }
+    }
+
+    pub(crate) const fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    pub(crate) const fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    pub(crate) const fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.gap_total
+    }
+
+    pub(crate) const fn verified(&self) -> Option<bool> {
+        self.verified
+    }
+
+    pub(crate) const fn end(&self) -> Option<RecvEnd> {
+        self.end
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(crate) const fn stopped(&self) -> Option<ErrorCode> {
+        self.stopped
+    }
+
+    /// Bytes that arrived and nobody has read.
+    pub(crate) const fn unread(&self) -> u64 {
+        self.delivered.saturating_sub(self.read)
+    }
+
+    pub(crate) const fn set_manual(&mut self, manual: bool) {
+        self.manual = manual;
+    }
+
+    /// Checks a DATA frame before it is decoded. `Ok(false)`: everything in it was here before.
+    pub(crate) fn expect(&mut self, offset: u64, len: u32) -> Result<bool, &'static str> {
+        let after = offset.checked_add(u64::from(len)).ok_or("offset overflows")?;
+        if after > self.window.limit() {
+            return Err("data beyond the granted credit");
+        }
+        if self.end.is_some_and(|end| after > end.final_offset()) {
+            return Err("data beyond the final offset");
+        }
+        if offset > self.expected {
+            return Err("an offset was skipped");
+        }
+        if offset < self.expected {
+            // Decoded all the same, because the codec context has to follow; then dropped.
+            return if after <= self.expected {
+                Ok(false)
+            } else {
+                Err("data overlaps what was received")
+            };
+        }
+        self.expected = after;
+        Ok(true)
+    }
+
+    /// Takes decoded bytes over. Returns whether they were new.
+    pub(crate) fn deliver(&mut self, offset: u64, data: Bytes) -> bool {
+        if self.over {
+            return false;
+        }
+        if offset != self.delivered {
+            self.duplicates = self.duplicates.saturating_add(data.len() as u64);
+            return false;
+        }
+        self.delivered = self.delivered.saturating_add(data.len() as u64);
+        self.digest.update(&data);
+        if self.stopped.is_some() {
+            self.acked = self.delivered;
+            self.read = self.delivered;
+        } else if !data.is_empty() {
+            self.buffer.push_back(data);
+        }
+        self.verify();
+        true
+    }
+
+    /// Takes a FIN or RESET. Identical repeats are ignored.
+    pub(crate) fn ended(&mut self, end: RecvEnd) -> Result<(), &'static str> {
+        let last = end.final_offset();
+        match (self.end, end) {
+            (Some(known), _) if known == end => return Ok(()),
+            // RESET after FIN answers our STOP; anything else contradicts what was said.
+            (Some(RecvEnd::Fin { final_offset, .. }), RecvEnd::Reset { .. })
+                if final_offset == last =>
+            {
+                self.over |= self.stopped.is_some();
+                return Ok(());
+            }
+            (Some(_), _) => return Err("a second, different end"),
+            (None, _) => {}
+        }
+        if last < self.expected || last > limits::MAX_OFFSET {
+            return Err("a final offset below what was received");
+        }
+        if matches!(end, RecvEnd::Fin { .. }) && last != self.expected {
+            return Err("FIN before all bytes it covers");
+        }
+        self.end = Some(end);
+        self.verify();
+        if self.stopped.is_some() {
+            self.conclude();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn gap(&mut self, offset: u64, dropped: u64) -> Result<(), &'static str> {
+        if dropped <= self.gap_total {
+            return Ok(());
+        }
+        if offset > self.expected {
+            return Err("a gap beyond what was received");
+        }
+        self.gap_total = dropped;
+        let full = self.gaps.len() >= limits::GAPS_PENDING;
+        match self.gaps.back_mut() {
+            Some(last) if full || last.0 == offset => last.1 = dropped,
+            _ => self.gaps.push_back((offset, dropped)),
+        }
+        Ok(())
+    }
+
+    /// Whether [`RecvHalf::read`] would return something other than `Blocked`.
+    pub(crate) fn readable(&self) -> bool {
+        self.stopped.is_some()
+            || !self.buffer.is_empty()
+            || self.gaps.front().is_some_and(|gap| gap.0 <= self.read)
+            || self.end_reached()
+    }
+
+    pub(crate) fn read(&mut self, max: usize) -> Result<Read, StreamError> {
+        if self.stopped.is_some() && self.verified != Some(false) {
+            return Err(StreamError::Ended);
+        }
+        if let Some(&(offset, total)) = self.gaps.front() {
+            if offset <= self.read {
+                self.gaps.pop_front();
+                let dropped = total.saturating_sub(self.gap_read);
+                self.gap_read = total;
+                return Ok(Read::Gap { offset: self.read, dropped });
+            }
+        }
+        if let Some(front) = self.buffer.front_mut() {
+            let until_gap = self.gaps.front().map_or(u64::MAX, |gap| gap.0);
+            let room = usize::try_from(until_gap.saturating_sub(self.read)).unwrap_or(usize::MAX);
+            let take = front.len().min(max).min(room);
+            let data = front.split_to(take);
+            if !front.has_remaining() {
+                self.buffer.pop_front();
+            }
+            let offset = self.read;
+            self.read = offset.saturating_add(take as u64);
+            if !self.manual {
+                self.acked = self.read;
+            }
+            return Ok(Read::Data { offset, data });
+        }
+        match self.end.filter(|_| self.end_reached()) {
+            None => Ok(Read::Blocked),
+            Some(RecvEnd::Reset { code, .. }) => {
+                self.conclude();
+                Err(StreamError::Reset(code))
+            }
+            Some(RecvEnd::Fin { final_offset, digest }) => {
+                if self.verified == Some(false) {
+                    let found = self.digest.value();
+                    let received = final_offset;
+                    return Err(StreamError::Digest { received, found, announced: digest });
+                }
+                self.end_read = true;
+                if !self.manual {
+                    self.conclude();
+                }
+                Ok(Read::Finished)
+            }
+        }
+    }
+
+    /// Bytes below `offset` are the reader's responsibility now; the end too, if it was read.
+    pub(crate) fn acknowledge(&mut self, offset: u64) {
+        self.acked = self.acked.max(offset.min(self.read));
+        if self.end_read && self.acked == self.read {
+            self.conclude();
+        }
+    }
+
+    /// This side wants no more. Returns whether the peer has to be told.
+    pub(crate) fn stop(&mut self, code: ErrorCode) -> bool {
+        if self.over || self.stopped.is_some() {
+            return false;
+        }
+        self.stopped = Some(code);
+        self.buffer = VecDeque::new();
+        self.gaps.clear();
+        self.read = self.delivered;
+        self.acked = self.delivered;
+        let ended = self.end.is_some() && self.verified != Some(false);
+        if ended {
+            self.conclude();
+        }
+        !ended
+    }
+
+    /// The peer waits for credit.
+    pub(crate) fn blocked(&mut self, now: Time) {
+        if self.stopped.is_none() && self.end.is_none() {
+            self.blocked_at = Some(now);
+        }
+    }
+
+    /// Grows the window if the peer waited for it and the reader keeps up: it has read at least
+    /// half soon after. A slow reader would only hoard memory.
+    pub(crate) fn grow_if_earned(
+        &mut self,
+        now: Time,
+        rtt: Duration,
+        max: u64,
+        budget: &mut Budget,
+    ) {
+        let Some(at) = self.blocked_at else { return };
+        if now.since(at) > KEEPS_UP.saturating_add(rtt) {
+            self.blocked_at = None;
+        } else if self.unread() <= self.window.size() / 2 {
+            self.blocked_at = None;
+            self.window.grow(now, rtt, max, budget);
+        }
+    }
+
+    /// What CREDIT and RESUME say of this half: (acknowledged, limit).
+    pub(crate) fn claim(&mut self) -> (u64, u64) {
+        let limit = self.window.advance(self.acked);
+        self.told = self.claimed();
+        (self.told, limit)
+    }
+
+    /// Whether the peer has not yet heard what this half would claim.
+    pub(crate) fn news(&self) -> bool {
+        self.claimed() != self.told || self.window.target(self.acked) != self.window.limit()
+    }
+
+    /// Whether the news should not wait for company.
+    pub(crate) fn urgent_news(&self) -> bool {
+        (self.over && self.claimed() != self.told) || self.window.worth_telling(self.acked)
+    }
+
+    /// A new link begins: only what was delivered counts.
+    pub(crate) const fn rewind(&mut self) {
+        self.expected = self.delivered;
+    }
+
+    fn claimed(&self) -> u64 {
+        match self.end {
+            Some(end) if self.over => end.final_offset().saturating_add(1),
+            _ => self.acked,
+        }
+    }
+
+    fn end_reached(&self) -> bool {
+        match self.end {
+            Some(RecvEnd::Fin { final_offset, .. }) => {
+                self.buffer.is_empty() && self.delivered == final_offset
+            }
+            // What is still being decoded was sent before the reset and will be delivered.
+            Some(RecvEnd::Reset { .. }) => {
+                self.buffer.is_empty() && self.delivered == self.expected
+            }
+            None => false,
+        }
+    }
+
+    fn verify(&mut self) {
+        if let Some(RecvEnd::Fin { final_offset, digest }) = self.end {
+            if self.delivered == final_offset && self.verified.is_none() {
+                self.verified = Some(self.digest.value() == digest);
+            }
+        }
+    }
+
+    const fn conclude(&mut self) {
+        self.over = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(data: &[u8]) -> u64 {
+        let mut digest = Digest::default();
+        digest.update(data);
+        digest.value()
+    }
+
+    fn feed(half: &mut RecvHalf, offset: u64, data: &'static [u8]) {
+        half.expect(offset, data.len() as u32).unwrap();
+        half.deliver(offset, Bytes::from_static(data));
+    }
+
+    #[test]
+    fn a_stream_is_read_to_its_verified_end() {
+        let mut half = RecvHalf::new(100);
+        feed(&mut half, 0, b"hello ");
+        feed(&mut half, 6, b"world");
+        half.ended(RecvEnd::Fin { final_offset: 11, digest: digest(b"hello world") }).unwrap();
+        assert_eq!(
+            half.read(6).unwrap(),
+            Read::Data { offset: 0, data: Bytes::from_static(b"hello ") }
+        );
+        assert_eq!(half.claim().0, 6);
+        half.read(100).unwrap();
+        assert_eq!(half.read(1).unwrap(), Read::Finished);
+        assert_eq!(half.claim().0, 12, "the end is acknowledged like a byte");
+    }
+
+    #[test]
+    fn a_wrong_digest_is_an_error_and_never_acknowledged() {
+        let mut half = RecvHalf::new(100);
+        feed(&mut half, 0, b"hellp");
+        half.ended(RecvEnd::Fin { final_offset: 5, digest: digest(b"hello") }).unwrap();
+        half.read(100).unwrap();
+        assert!(matches!(half.read(1), Err(StreamError::Digest { received: 5, .. })));
+        assert_eq!(half.claim().0, 5);
+    }
+
+    #[test]
+    fn only_the_next_offset_is_taken() {
+        let mut half = RecvHalf::new(10);
+        feed(&mut half, 0, b"abc");
+        assert_eq!(half.expect(4, 1), Err("an offset was skipped"));
+        assert_eq!(half.expect(2, 2), Err("data overlaps what was received"));
+        assert_eq!(half.expect(0, 3), Ok(false));
+        assert_eq!(half.expect(3, 8), Err("data beyond the granted credit"));
+        assert_eq!(half.expect(u64::MAX, 2), Err("offset overflows"));
+        half.deliver(0, Bytes::from_static(b"abc"));
+        assert_eq!((half.duplicates(), half.delivered()), (3, 3));
+    }
+
+    #[test]
+    fn with_manual_acknowledgement_reading_is_not_acknowledging() {
+        let mut half = RecvHalf::new(100);
+        half.set_manual(true);
+        feed(&mut half, 0, b"abc");
+        half.ended(RecvEnd::Fin { final_offset: 3, digest: digest(b"abc") }).unwrap();
+        half.read(100).unwrap();
+        assert_eq!(half.claim().0, 0);
+        half.acknowledge(99);
+        assert_eq!(half.claim().0, 3, "never more than was read");
+        assert_eq!(half.read(1).unwrap(), Read::Finished);
+        assert_eq!(half.claim().0, 3, "the sink may still be flushing");
+        half.acknowledge(3);
+        assert_eq!(half.claim().0, 4);
+    }
+
+    #[test]
+    fn bytes_that_came_before_a_reset_can_still_be_read() {
+        let mut half = RecvHalf::new(100);
+        feed(&mut half, 0, b"abc");
+        half.ended(RecvEnd::Reset { final_offset: 50, code: ErrorCode::SOURCE_FAILED }).unwrap();
+        assert!(matches!(half.read(100), Ok(Read::Data { .. })));
+        assert_eq!(half.read(1), Err(StreamError::Reset(ErrorCode::SOURCE_FAILED)));
+        assert_eq!(half.claim().0, 51);
+    }
+
+    #[test]
+    fn a_gap_is_read_at_its_place_and_only_once() {
+        let mut half = RecvHalf::new(100);
+        feed(&mut half, 0, b"ab");
+        half.gap(2, 7).unwrap();
+        half.gap(2, 7).unwrap();
+        feed(&mut half, 2, b"cd");
+        assert!(matches!(half.read(100).unwrap(), Read::Data { offset: 0, .. }));
+        assert_eq!(half.read(100).unwrap(), Read::Gap { offset: 2, dropped: 7 });
+        assert!(matches!(half.read(100).unwrap(), Read::Data { offset: 2, .. }));
+    }
+
+    #[test]
+    fn a_second_different_end_is_refused() {
+        let mut half = RecvHalf::new(100);
+        let fin = RecvEnd::Fin { final_offset: 0, digest: digest(b"") };
+        half.ended(fin).unwrap();
+        half.ended(fin).unwrap();
+        assert!(half.ended(RecvEnd::Fin { final_offset: 0, digest: 1 }).is_err());
+        assert!(
+            half.ended(RecvEnd::Reset { final_offset: 9, code: ErrorCode::CANCELLED }).is_err()
+        );
+    }
+}

@@ -1,0 +1,492 @@
+//! The sending half of a stream: retains every byte until the peer has acknowledged it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use p2_frame::ErrorCode;
+
+use super::buffer::SendBuffer;
+use super::digest::Digest;
+use crate::error::StreamError;
+use crate::limits;
+
+/// Where a sending half stands. The end (FIN or RESET) is acknowledged like one more byte.
+///
+/// | state | writes | FIN | RESET | end acknowledged |
+/// |---|---|---|---|---|
+/// | Open | accepted | → Finished | → Reset | impossible |
+/// | Finished | refused | no change | → Reset | → Over |
+/// | Reset | refused | refused | no change | → Over |
+/// | Over | refused | refused | no change | no change |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+#[non_exhaustive]
+pub enum SendState {
+    /// Takes bytes.
+    Open,
+    /// The last byte is known; what is retained still has to arrive.
+    Finished,
+    /// Abandoned; the peer is being told.
+    Reset,
+    /// The peer acknowledged the end.
+    Over,
+}
+
+/// The next thing this half has for the wire.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Gap { offset: u64, dropped: u64 },
+    Data { offset: u64, chunks: Vec<Bytes>, raw_len: u32 },
+    Fin { final_offset: u64, digest: u64 },
+}
+
+/// What a CREDIT changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Credited {
+    pub(crate) freed: u64,
+    pub(crate) raised: bool,
+    pub(crate) over: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct SendHalf {
+    state: SendState,
+    buffer: SendBuffer,
+    digest: Digest,
+    acked: u64,
+    /// The next offset to transmit on the present link.
+    next: u64,
+    /// The highest offset ever transmitted; the digest covers exactly these bytes.
+    sent: u64,
+    limit: u64,
+    end_on_link: bool,
+    end_ever_sent: bool,
+    reset_code: ErrorCode,
+    stopped: Option<ErrorCode>,
+    /// (offset, total dropped up to it), oldest first; those below `gaps_sent` are on the link.
+    gaps: VecDeque<(u64, u64)>,
+    gaps_sent: usize,
+    dropped: u64,
+    /// The limit at which a writer had to wait, until the peer has been told.
+    blocked_at: Option<u64>,
+    blocked_told: Option<u64>,
+}
+
+impl SendHalf {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            state: SendState::Open,
+            buffer: SendBuffer::default(),
+            digest: Digest::default(),
+            acked: 0,
+            next: 0,
+            sent: 0,
+            limit,
+            end_on_link: false,
+            end_ever_sent: false,
+            reset_code: ErrorCode::NO_ERROR,
+            stopped: None,
+            gaps: VecDeque::new(),
+            gaps_sent: 0,
+            dropped: 0,
+            blocked_at: None,
+            blocked_told: None,
+        }
+    }
+
+    pub(crate) const fn state(&self) -> SendState {
+        self.state
+    }
+
+    pub(crate) const fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(crate) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    pub(crate) const fn written(&self) -> u64 {
+        self.buffer.end()
+    }
+
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Bytes held until their acknowledgement.
+    pub(crate) const fn retained(&self) -> u64 {
+        self.buffer.len()
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    pub(crate) const fn reset_code(&self) -> ErrorCode {
+        self.reset_code
+    }
+
+    /// The offset the stream ends at, once that is decided.
+    pub(crate) const fn final_offset(&self) -> Option<u64> {
+        match self.state {
+            SendState::Open => None,
+            SendState::Finished => Some(self.buffer.end()),
+            SendState::Reset | SendState::Over => Some(self.sent),
+        }
+    }
+
+    /// Fails when this half takes no more bytes.
+    pub(crate) fn writable(&self) -> Result<(), StreamError> {
+        match (self.stopped, self.state) {
+            (Some(code), _) => Err(StreamError::Stopped(code)),
+            (None, SendState::Open) => Ok(()),
+            (None, _) => Err(StreamError::Ended),
+        }
+    }
+
+    /// How the half ended: `None` while it has not.
+    pub(crate) fn outcome(&self) -> Option<Result<(), StreamError>> {
+        match (self.stopped, self.state) {
+            (Some(code), _) => Some(Err(StreamError::Stopped(code))),
+            (None, SendState::Reset) => Some(Err(StreamError::Ended)),
+            (None, SendState::Over) if self.reset_code != ErrorCode::NO_ERROR => {
+                Some(Err(StreamError::Ended))
+            }
+            (None, SendState::Over) => Some(Ok(())),
+            (None, SendState::Open | SendState::Finished) => None,
+        }
+    }
+
+    /// Takes bytes over; the caller has checked the room.
+    pub(crate) fn append(&mut self, data: &[u8]) {
+        self.buffer.append(data);
+    }
+
+    pub(crate) fn append_chunk(&mut self, data: Bytes) {
+        self.buffer.append_chunk(data);
+    }
+
+    /// Bytes until the offset limit of any stream.
+    pub(crate) const fn length_left(&self) -> u64 {
+        limits::MAX_OFFSET.saturating_sub(self.buffer.end())
+    }
+
+    /// A writer waits for credit: the peer shall hear of it once per limit.
+    pub(crate) fn note_blocked(&mut self) -> bool {
+        let at = self.limit;
+        let news = self.blocked_told != Some(at) && self.blocked_at != Some(at);
+        if news {
+            self.blocked_at = Some(at);
+        }
+        news
+    }
+
+    pub(crate) fn take_blocked(&mut self) -> Option<u64> {
+        let at = self.blocked_at.take().filter(|at| *at == self.limit)?;
+        self.blocked_told = Some(at);
+        Some(at)
+    }
+
+    /// Marks that the source dropped `bytes` here, before the next byte written.
+    pub(crate) fn record_gap(&mut self, bytes: u64) {
+        self.dropped = self.dropped.saturating_add(bytes);
+        let mark = (self.buffer.end(), self.dropped);
+        let pending = self.gaps.len().saturating_sub(self.gaps_sent);
+        match self.gaps.back_mut() {
+            // The same place, or a full list: the newest unsent mark absorbs this one.
+            Some(last) if pending > 0 && (last.0 == mark.0 || pending >= limits::GAPS_PENDING) => {
+                last.1 = mark.1;
+            }
+            _ => self.gaps.push_back(mark),
+        }
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), StreamError> {
+        match self.state {
+            SendState::Finished => Ok(()),
+            _ => self.writable().map(|()| self.state = SendState::Finished),
+        }
+    }
+
+    /// Abandons the half; whether there is something to tell the peer. Returns the bytes freed.
+    pub(crate) fn reset(&mut self, code: ErrorCode) -> Option<u64> {
+        if !matches!(self.state, SendState::Open | SendState::Finished) {
+            return None;
+        }
+        self.state = SendState::Reset;
+        self.reset_code = code;
+        self.end_on_link = false;
+        let freed = self.buffer.len();
+        self.buffer.clear();
+        self.gaps.clear();
+        self.gaps_sent = 0;
+        Some(freed)
+    }
+
+    /// The peer asked to stop.
+    pub(crate) fn stop(&mut self, code: ErrorCode) -> Option<u64> {
+        let freed = self.reset(code)?;
+        self.stopped = Some(code);
+        Some(freed)
+    }
+
+    /// Whether bytes, a gap or the FIN could go out now.
+    pub(crate) fn ready(&self) -> bool {
+        match self.state {
+            SendState::Open => self.has_bytes() || self.gap_due().is_some(),
+            SendState::Finished => self.has_bytes() || self.gap_due().is_some() || self.fin_due(),
+            SendState::Reset | SendState::Over => false,
+        }
+    }
+
+    /// Whether bytes wait for nothing but credit.
+    pub(crate) fn starved(&self) -> bool {
+        self.next >= self.limit && self.next < self.buffer.end()
+    }
+
+    /// Whether a RESET has to be sent on this link.
+    pub(crate) fn take_reset(&mut self) -> bool {
+        let due = self.state == SendState::Reset && !self.end_on_link;
+        if due {
+            self.end_on_link = true;
+            self.end_ever_sent = true;
+        }
+        due
+    }
+
+    /// The next frame, of at most `max` raw bytes.
+    pub(crate) fn take(&mut self, max: u32) -> Option<Outgoing> {
+        if !matches!(self.state, SendState::Open | SendState::Finished) {
+            return None;
+        }
+        if let Some((offset, dropped)) = self.gap_due() {
+            self.gaps_sent = self.gaps_sent.saturating_add(1);
+            return Some(Outgoing::Gap { offset, dropped });
+        }
+        if self.has_bytes() {
+            let until_gap = self.gaps.get(self.gaps_sent).map_or(u64::MAX, |gap| gap.0);
+            let end = self.limit.min(until_gap);
+            let room = end.saturating_sub(self.next).min(u64::from(max));
+            let mut chunks = Vec::with_capacity(1);
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let taken = self.buffer.read(self.next, room, &mut chunks);
+            let offset = self.next;
+            self.next = offset.saturating_add(taken as u64);
+            self.cover(offset, &chunks);
+            let raw_len = u32::try_from(taken).unwrap_or(u32::MAX);
+            return Some(Outgoing::Data { offset, chunks, raw_len });
+        }
+        if self.fin_due() {
+            self.end_on_link = true;
+            self.end_ever_sent = true;
+            let final_offset = self.buffer.end();
+            return Some(Outgoing::Fin { final_offset, digest: self.digest.value() });
+        }
+        None
+    }
+
+    /// Applies a CREDIT. Stale values change nothing; impossible ones are the peer's error.
+    pub(crate) fn credit(&mut self, acked: u64, limit: u64) -> Result<Credited, &'static str> {
+        if limit > limits::MAX_OFFSET {
+            return Err("limit above 2^62");
+        }
+        if !self.may_acknowledge(acked) {
+            return Err("acknowledges bytes that were not sent");
+        }
+        let ends = acked > self.sent;
+        let before = self.retained();
+        let mut credited = Credited { raised: limit > self.limit, ..Credited::default() };
+        self.limit = self.limit.max(limit);
+        if self.state == SendState::Over {
+            return Ok(credited);
+        }
+        if ends {
+            self.acked = self.sent;
+            self.state = SendState::Over;
+            self.buffer.clear();
+            self.gaps.clear();
+            credited.over = true;
+        } else if acked > self.acked {
+            self.acked = acked;
+            self.buffer.release(acked);
+            while self.gaps_sent > 0 && self.gaps.front().is_some_and(|gap| gap.0 < acked) {
+                self.gaps.pop_front();
+                self.gaps_sent = self.gaps_sent.saturating_sub(1);
+            }
+        }
+        credited.freed = before.saturating_sub(self.retained());
+        Ok(credited)
+    }
+
+    /// Whether FIN or RESET went out on some link.
+    pub(crate) const fn end_was_sent(&self) -> bool {
+        self.end_ever_sent
+    }
+
+    /// Whether the peer can know enough to acknowledge up to `acked`.
+    pub(crate) fn may_acknowledge(&self, acked: u64) -> bool {
+        let end = self.final_offset().and_then(|offset| offset.checked_add(1));
+        acked <= self.sent || (self.end_ever_sent && Some(acked) == end)
+    }
+
+    /// The peer has forgotten the stream, so it has everything. Returns the bytes freed.
+    pub(crate) fn end_confirmed(&mut self) -> u64 {
+        let end = self.final_offset().unwrap_or(self.sent).saturating_add(1);
+        self.credit(end, self.limit).map_or(0, |credited| credited.freed)
+    }
+
+    /// A new link begins where the peer stands; returns the bytes to be sent again.
+    pub(crate) fn rewind(&mut self, received: u64) -> u64 {
+        let replay = self.sent.saturating_sub(received);
+        self.next = received;
+        self.end_on_link = false;
+        self.blocked_at = None;
+        self.blocked_told = None;
+        self.gaps_sent = self.gaps.iter().take_while(|gap| gap.0 < received).count();
+        if matches!(self.state, SendState::Open | SendState::Finished) { replay } else { 0 }
+    }
+
+    fn has_bytes(&self) -> bool {
+        self.next < self.buffer.end() && self.next < self.limit
+    }
+
+    fn gap_due(&self) -> Option<(u64, u64)> {
+        self.gaps.get(self.gaps_sent).copied().filter(|gap| gap.0 <= self.next)
+    }
+
+    fn fin_due(&self) -> bool {
+        self.state == SendState::Finished && self.next == self.buffer.end() && !self.end_on_link
+    }
+
+    /// Digests what is sent for the first time.
+    fn cover(&mut self, offset: u64, chunks: &[Bytes]) {
+        let mut at = offset;
+        for chunk in chunks {
+            let after = at.saturating_add(chunk.len() as u64);
+            if after > self.sent {
+                let known = usize::try_from(self.sent.saturating_sub(at)).unwrap_or(0);
+                self.digest.update(chunk.get(known..).unwrap_or_default());
+                self.sent = after;
+            }
+            at = after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(outgoing: Option<Outgoing>) -> (u64, Vec<u8>) {
+        match outgoing {
+            Some(Outgoing::Data { offset, chunks, .. }) => (offset, chunks.concat()),
+            other => panic!("expected data, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn bytes_stay_until_acknowledged_and_are_sent_again_from_where_the_peer_stands() {
+        let mut half = SendHalf::new(100);
+        half.append(b"hello world");
+        assert_eq!(bytes(half.take(5)), (0, b"hello".to_vec()));
+        assert_eq!(bytes(half.take(50)), (5, b" world".to_vec()));
+        assert_eq!(half.credit(3, 100).unwrap().freed, 3);
+        assert_eq!(half.rewind(4), 7);
+        assert_eq!(bytes(half.take(50)), (4, b"o world".to_vec()));
+        let mut once = Digest::default();
+        once.update(b"hello world");
+        assert_eq!(half.digest(), once.value(), "replayed bytes are not digested twice");
+    }
+
+    #[test]
+    fn fin_is_acknowledged_like_one_more_byte() {
+        let mut half = SendHalf::new(100);
+        half.append(b"abc");
+        half.finish().unwrap();
+        assert_eq!(half.credit(4, 100), Err("acknowledges bytes that were not sent"));
+        half.take(10);
+        assert!(matches!(half.take(10), Some(Outgoing::Fin { final_offset: 3, .. })));
+        assert!(!half.credit(3, 100).unwrap().over);
+        assert_eq!(half.outcome(), None);
+        assert!(half.credit(4, 100).unwrap().over);
+        assert_eq!(half.outcome(), Some(Ok(())));
+    }
+
+    #[test]
+    fn fin_goes_again_over_the_next_link() {
+        let mut half = SendHalf::new(100);
+        half.finish().unwrap();
+        assert!(matches!(half.take(10), Some(Outgoing::Fin { .. })));
+        assert!(half.take(10).is_none());
+        half.rewind(0);
+        assert!(matches!(half.take(10), Some(Outgoing::Fin { .. })));
+    }
+
+    #[test]
+    fn credit_never_falls_and_never_exceeds_what_was_sent() {
+        let mut half = SendHalf::new(4);
+        half.append(b"abcdef");
+        half.take(10);
+        assert!(half.starved());
+        assert_eq!(half.credit(5, 10), Err("acknowledges bytes that were not sent"));
+        assert!(half.credit(2, 6).unwrap().raised);
+        assert_eq!(half.credit(1, 5).unwrap(), Credited::default());
+        assert_eq!((half.acked(), half.limit()), (2, 6));
+        assert_eq!(half.credit(2, u64::MAX), Err("limit above 2^62"));
+    }
+
+    #[test]
+    fn a_gap_is_told_at_its_offset_and_again_after_a_resume() {
+        let mut half = SendHalf::new(100);
+        half.append(b"ab");
+        half.record_gap(7);
+        half.append(b"cd");
+        assert_eq!(bytes(half.take(100)), (0, b"ab".to_vec()));
+        assert!(matches!(half.take(100), Some(Outgoing::Gap { offset: 2, dropped: 7 })));
+        assert_eq!(bytes(half.take(100)), (2, b"cd".to_vec()));
+        half.rewind(2);
+        assert!(matches!(half.take(100), Some(Outgoing::Gap { offset: 2, dropped: 7 })));
+        half.rewind(3);
+        assert_eq!(bytes(half.take(100)), (3, b"d".to_vec()));
+    }
+
+    #[test]
+    fn every_state_answers_every_event_as_its_table_says() {
+        use SendState::{Finished, Open, Over, Reset};
+        let make = |state| {
+            let mut half = SendHalf::new(100);
+            half.append(b"x");
+            half.take(10);
+            match state {
+                Open => {}
+                Finished => half.finish().unwrap(),
+                Reset => assert!(half.reset(ErrorCode::CANCELLED).is_some()),
+                Over => {
+                    half.finish().unwrap();
+                    half.take(10);
+                    half.credit(2, 100).unwrap();
+                }
+            }
+            assert_eq!(half.state(), state);
+            half
+        };
+        for (state, write, fin, reset) in [
+            (Open, true, (true, Finished), Reset),
+            (Finished, false, (true, Finished), Reset),
+            (Reset, false, (false, Reset), Reset),
+            (Over, false, (false, Over), Over),
+        ] {
+            assert_eq!(make(state).writable().is_ok(), write, "{state} write");
+            let mut half = make(state);
+            assert_eq!((half.finish().is_ok(), half.state()), fin, "{state} fin");
+            let mut half = make(state);
+            half.reset(ErrorCode::CANCELLED);
+            assert_eq!(half.state(), reset, "{state} reset");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Two whole sessions: streams from open to end, over one link and over many.
+
+mod pair;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use p2_mux::{
+    Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority, Read, RecvState, Role,
+    StreamError, StreamId, Time,
+};
+use pair::{Pair, drain};
+
+#[test]
+fn bytes_written_on_one_side_are_read_on_the_other_and_the_end_is_confirmed() {
+    let mut pair = Pair::new();
+    let options = OpenOptions { label: 7, priority: Priority::High, ..OpenOptions::named("app") };
+    let id = pair.client.session.open(pair.now, options.clone()).unwrap();
+    assert_eq!(pair.client.session.write(pair.now, id, b"hello ").unwrap(), 6);
+    let mut chunk = Bytes::from_static(b"world");
+    assert_eq!(pair.client.session.write_chunk(pair.now, id, &mut chunk).unwrap(), 5);
+    pair.client.session.finish(pair.now, id).unwrap();
+    pair.settle();
+    let there = pair.server.session.accept().unwrap();
+    assert_eq!(there, id);
+    assert_eq!(pair.server.session.options(there), Some(&options));
+    let mut got = Vec::new();
+    assert!(drain(pair.now, &mut pair.server.session, there, &mut got));
+    assert_eq!(got, b"hello world");
+    assert_eq!(pair.client.session.send_outcome(id), None, "read, but not yet told");
+    pair.settle();
+    assert_eq!(pair.client.session.send_outcome(id), Some(Ok(())));
+}
+
+#[test]
+fn both_directions_of_a_stream_end_on_their_own() {
+    let mut pair = Pair::new();
+    let id = pair.client.session.open(pair.now, OpenOptions::named("echo")).unwrap();
+    pair.client.session.write(pair.now, id, b"ping").unwrap();
+    pair.client.session.finish(pair.now, id).unwrap();
+    pair.settle();
+    pair.server.session.accept().unwrap();
+    let mut got = Vec::new();
+    assert!(drain(pair.now, &mut pair.server.session, id, &mut got));
+    pair.server.session.write(pair.now, id, b"pong").unwrap();
+    pair.settle();
+    let mut back = Vec::new();
+    assert!(!drain(pair.now, &mut pair.client.session, id, &mut back));
+    pair.server.session.finish(pair.now, id).unwrap();
+    pair.settle();
+    assert!(drain(pair.now, &mut pair.client.session, id, &mut back));
+    assert_eq!((got.as_slice(), back.as_slice()), (&b"ping"[..], &b"pong"[..]));
+    pair.client.session.release(pair.now, id);
+    pair.server.session.release(pair.now, id);
+    pair.settle();
+    assert!(pair.client.session.stats().streams.is_empty());
+    assert!(pair.server.session.stats().streams.is_empty());
+}
+
+#[test]
+fn a_stalled_reader_bounds_what_its_sender_retains_and_harms_nobody_else() {
+    let mut pair = Pair::new();
+    let stalled = pair.client.session.open(pair.now, OpenOptions::named("stalled")).unwrap();
+    let other = pair.client.session.open(pair.now, OpenOptions::named("other")).unwrap();
+    let block = vec![1u8; 64 << 10];
+    let mut taken = 0;
+    for _ in 0..100 {
+        taken += pair.client.session.write(pair.now, stalled, &block).unwrap();
+        pair.settle();
+    }
+    assert_eq!(taken, 256 << 10, "one initial window");
+    let mut got = Vec::new();
+    for _ in 0..100 {
+        let mut rest = Bytes::from(block.clone());
+        while !rest.is_empty() {
+            pair.client.session.write_chunk(pair.now, other, &mut rest).unwrap();
+            pair.settle();
+            drain(pair.now, &mut pair.server.session, other, &mut got);
+        }
+    }
+    assert_eq!(got.len(), 100 * block.len());
+    assert!(pair.client.session.retained() <= 512 << 10);
+}
+
+#[test]
+fn a_reader_that_keeps_up_earns_a_larger_window() {
+    let mut pair = Pair::new();
+    let id = pair.client.session.open(pair.now, OpenOptions::named("bulk")).unwrap();
+    let mut got = Vec::new();
+    let mut rest = Bytes::from(vec![7u8; 128 << 20]);
+    while !rest.is_empty() {
+        pair.client.session.write_chunk(pair.now, id, &mut rest).unwrap();
+        pair.settle();
+        drain(pair.now, &mut pair.server.session, id, &mut got);
+    }
+    let window = pair.server.session.stream_stats(id).unwrap().window;
+    assert_eq!(window, 16 << 20);
+}
+
+#[test]
+fn a_reset_reaches_the_reader_after_the_bytes_before_it() {
+    let mut pair = Pair::new();
+    let id = pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+    pair.client.session.write(pair.now, id, b"partial").unwrap();
+    pair.settle();
+    pair.server.session.accept().unwrap();
+    pair.client.session.reset(pair.now, id, ErrorCode::SOURCE_FAILED);
+    pair.settle();
+    let read = pair.server.session.read(pair.now, id, 100).unwrap();
+    assert!(matches!(read, Read::Data { .. }));
+    let read = pair.server.session.read(pair.now, id, 100);
+    assert_eq!(read, Err(StreamError::Reset(ErrorCode::SOURCE_FAILED)));
+}
+
+#[test]
+fn a_stop_fails_the_writer_with_the_readers_reason_and_frees_what_it_held() {
+    let mut pair = Pair::new();
+    let id = pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+    pair.client.session.write(pair.now, id, &[0; 1000]).unwrap();
+    pair.settle();
+    pair.server.session.accept().unwrap();
+    pair.server.session.stop(pair.now, id, ErrorCode::SINK_FAILED);
+    pair.settle();
+    let stopped = StreamError::Stopped(ErrorCode::SINK_FAILED);
+    assert_eq!(pair.client.session.write(pair.now, id, b"x"), Err(stopped.clone()));
+    assert_eq!(pair.client.session.send_outcome(id), Some(Err(stopped)));
+    assert_eq!(pair.client.session.retained(), 0);
+    let state = pair.server.session.stream_stats(id).unwrap().recv_state;
+    assert_eq!(state, Some(RecvState::Over));
+}
+
+#[test]
+fn streams_beyond_the_peers_limit_wait_until_one_ends() {
+    let server = Config { max_streams: 2, ..Config::new(Role::Server) };
+    let mut pair = Pair::with(Config::new(Role::Client), server);
+    let open = |pair: &mut Pair| pair.client.session.open(pair.now, OpenOptions::named("s"));
+    let first = open(&mut pair).unwrap();
+    open(&mut pair).unwrap();
+    assert_eq!(open(&mut pair), Err(OpenError::TooMany(2)));
+    pair.settle();
+    pair.server.session.accept().unwrap();
+    pair.server.session.finish(pair.now, first).unwrap();
+    pair.client.session.finish(pair.now, first).unwrap();
+    pair.settle();
+    drain(pair.now, &mut pair.server.session, first, &mut Vec::new());
+    drain(pair.now, &mut pair.client.session, first, &mut Vec::new());
+    pair.settle();
+    assert!(pair.client.events.iter().any(|event| matches!(event, Event::CanOpen)));
+    open(&mut pair).unwrap();
+    pair.settle();
+}
+
+#[test]
+fn an_orderly_close_waits_for_every_stream() {
+    let mut pair = Pair::new();
+    let id = pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+    pair.client.session.write(pair.now, id, b"last words").unwrap();
+    pair.client.session.finish(pair.now, id).unwrap();
+    pair.client.session.close("done");
+    pair.settle();
+    assert!(pair.client.session.ended().is_none());
+    pair.server.session.accept().unwrap();
+    drain(pair.now, &mut pair.server.session, id, &mut Vec::new());
+    pair.server.session.finish(pair.now, id).unwrap();
+    pair.settle();
+    drain(pair.now, &mut pair.client.session, id, &mut Vec::new());
+    pair.settle();
+    let (here, there) = (pair.client.session.ended(), pair.server.session.ended());
+    assert_eq!(here.map(|e| (e.code, e.by_peer)), Some((ErrorCode::NO_ERROR, false)));
+    assert_eq!(there.map(|e| (e.code, e.by_peer)), Some((ErrorCode::NO_ERROR, true)));
+    assert!(pair.client.session.is_drained() && pair.server.session.is_drained());
+}
+
+#[test]
+fn silence_ends_a_link_and_the_session_lives_on() {
+    let mut pair = Pair::new();
+    pair.settle();
+    let start = pair.now;
+    let dead = loop {
+        pair.wait(Duration::from_secs(1));
+        if let Err(error) = pair.client.session.handle_timeout(pair.now) {
+            break error;
+        }
+        assert!(pair.now.since(start) < Duration::from_secs(30));
+    };
+    assert!(matches!(dead, LinkError::Dead(_)), "{dead}");
+    pair.connect().unwrap();
+    pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+    pair.settle();
+    assert!(pair.server.session.accept().is_some());
+}
+
+/// What one run of [`churn`] has to come out as.
+struct Model {
+    sent: BTreeMap<u64, Vec<u8>>,
+    got: BTreeMap<u64, Vec<u8>>,
+    ended: BTreeMap<u64, bool>,
+}
+
+/// Random streams, writes and reads over a link that is cut at random bytes.
+fn churn(seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut pair = Pair::new();
+    let mut ids: Vec<StreamId> = Vec::new();
+    let mut model = Model { sent: BTreeMap::new(), got: BTreeMap::new(), ended: BTreeMap::new() };
+    let mut open: Vec<StreamId> = Vec::new();
+    let mut cuts = 0;
+    for _ in 0..400 {
+        let now = pair.now;
+        match rng.u8(0..10) {
+            0 if ids.len() < 20 => {
+                let unidirectional = true;
+                let options = OpenOptions { unidirectional, ..OpenOptions::named("s") };
+                let id = pair.client.session.open(now, options).unwrap();
+                ids.push(id);
+                open.push(id);
+                model.sent.insert(id.to_wire(), Vec::new());
+            }
+            1..=4 if !open.is_empty() => {
+                let id = *rng.choice(&open).unwrap();
+                let data: Vec<u8> = (0..rng.usize(0..30_000)).map(|_| rng.u8(..)).collect();
+                let taken = pair.client.session.write(now, id, &data).unwrap();
+                model.sent.get_mut(&id.to_wire()).unwrap().extend(&data[..taken]);
+            }
+            5 if !open.is_empty() && rng.u8(..) < 80 => {
+                let id = open.swap_remove(rng.usize(0..open.len()));
+                pair.client.session.finish(now, id).unwrap();
+            }
+            6 if rng.bool() => {
+                cuts += 1;
+                if rng.bool() {
+                    pair.cut();
+                    pair.wait(Duration::from_millis(rng.u64(0..5_000)));
+                }
+                pair.connect().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            }
+            7 => pair.wait(Duration::from_millis(rng.u64(0..30))),
+            _ => {
+                let max = rng.usize(1..60_000);
+                pair.step(max).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            }
+        }
+        read_all(&mut pair, &mut model, seed);
+    }
+    for id in open {
+        pair.client.session.finish(pair.now, id).unwrap();
+    }
+    for _ in 0..200 {
+        pair.settle();
+        read_all(&mut pair, &mut model, seed);
+    }
+    pair.settle();
+    for id in ids {
+        let key = id.to_wire();
+        assert!(model.got.get(&key) == model.sent.get(&key), "seed {seed}, {cuts} cuts, {id}");
+        assert_eq!(model.ended.get(&key), Some(&true), "seed {seed}, {id}");
+        let outcome = pair.client.session.send_outcome(id);
+        assert_eq!(outcome, Some(Ok(())), "seed {seed}, {id}");
+    }
+    let totals = pair.server.session.stats().totals;
+    assert_eq!(totals.duplicates_discarded, 0, "seed {seed}: replay starts where the peer stands");
+}
+
+fn read_all(pair: &mut Pair, model: &mut Model, seed: u64) {
+    let now: Time = pair.now;
+    while let Some(id) = pair.server.session.accept() {
+        model.got.insert(id.to_wire(), Vec::new());
+        model.ended.insert(id.to_wire(), false);
+    }
+    for (key, into) in &mut model.got {
+        let ended = model.ended.get_mut(key).unwrap();
+        if !*ended {
+            let id = StreamId::from_wire(*key).unwrap();
+            *ended = drain(now, &mut pair.server.session, id, into);
+            assert!(model.sent[key].starts_with(into), "seed {seed}: {id} differs");
+        }
+    }
+}
+
+#[test]
+fn a_link_cut_at_random_moments_loses_and_repeats_nothing() {
+    for seed in 0..150 {
+        churn(seed);
+    }
+}
