@@ -1,8 +1,58 @@
-//! The `p2` program.
+//! The `p2` program: arguments become settings, settings become a run, a run becomes an exit code.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-/// Runs the program and returns its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod args;
+mod cmd;
+mod error;
+mod exit;
+mod logging;
+mod report;
+mod settings;
+mod signal;
+mod sink;
+mod source;
+mod style;
+mod units;
+
+use std::process::ExitCode;
+
+use error::UserError;
+use exit::Exit;
+
+/// Runs the program with the process's own arguments and returns its exit code.
+pub fn main() -> ExitCode {
+    match args::Cli::read(std::env::args_os()) {
+        Ok(cli) => run(cli).into(),
+        Err(error) => {
+            // Help for a reader that has gone is no error.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
+        }
+    }
+}
+
+fn run(cli: args::Cli) -> Exit {
+    let outcome = start(cli);
+    outcome.unwrap_or_else(|error| {
+        if error::is_broken_pipe(&error) {
+            // As after SIGPIPE: whoever closed the pipe wants no words. What was on its way
+            // through it has not been delivered.
+            return Exit::Endpoint;
+        }
+        let error = UserError::from(error);
+        error.report();
+        error.exit()
+    })
+}
+
+fn start(cli: args::Cli) -> anyhow::Result<Exit> {
+    logging::start(&settings::LogSettings::from_args(&cli.log))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(cmd::run(cli));
+    // A read of stdin that never returns must not hold the program.
+    runtime.shutdown_background();
+    outcome
 }

@@ -1,0 +1,166 @@
+//! The command line: one file per command, one per group of flags that commands share.
+
+mod codecs;
+mod connection;
+mod demo;
+mod output;
+mod recv;
+mod send;
+mod sources;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub(crate) use codecs::CodecsArgs;
+pub(crate) use connection::{ConnectionArgs, RetryArgs};
+pub(crate) use demo::DemoArgs;
+pub(crate) use output::{LogArgs, OutputArgs};
+pub(crate) use recv::RecvArgs;
+pub(crate) use send::SendArgs;
+pub(crate) use sources::SourceArgs;
+
+use crate::exit::Exit;
+
+/// Many streams over one connection that resumes: nothing lost, nothing twice
+#[derive(Debug, Parser)]
+#[command(
+    name = "p2",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Try it: `p2 demo`. Every command: `-h` in short, `--help` with examples."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Listen, accept any number of senders and deliver their streams
+    #[command(after_long_help = recv::EXAMPLES)]
+    Recv(Box<RecvArgs>),
+    /// Connect and send streams: files, commands, sockets, stdin, simulated traffic
+    #[command(after_long_help = send::EXAMPLES)]
+    Send(Box<SendArgs>),
+    /// A receiver and a sender in one process, cut on purpose, with the receipt at the end
+    #[command(after_long_help = demo::EXAMPLES)]
+    Demo(Box<DemoArgs>),
+    /// The codecs of this build, those of a peer, and which one would be chosen
+    #[command(after_long_help = codecs::EXAMPLES)]
+    Codecs(Box<CodecsArgs>),
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// clap's own: a usage error, or help and version, which it counts among them.
+    pub(crate) fn read<I, T>(line: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        let mut command = command();
+        let matches = command.try_get_matches_from_mut(line)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// The whole command line, as completions and manual pages would want it too.
+pub(crate) fn command() -> clap::Command {
+    // The variables follow one rule, stated once in the long help; listed they would double it.
+    Cli::command()
+        .after_long_help(after_help())
+        .mut_args(|arg| arg.hide_env(true))
+        .mut_subcommands(|sub| sub.mut_args(|arg| arg.hide_env(true)).max_term_width(100))
+}
+
+fn after_help() -> String {
+    let mut text = AFTER_HELP.to_owned();
+    for exit in Exit::ALL {
+        text.push_str(&format!("\n  {:>3}  {}", exit.code(), exit.meaning()));
+    }
+    text
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  p2 demo                                     see it work: two cuts of the link, nothing lost
+  p2 recv --dir /var/log/remote               on the machine that collects
+  p2 send --tail 'app=/var/log/app*.log'      on the machine that has the logs
+
+Over ssh:
+  ssh -N -L 9000:127.0.0.1:9000 host &        then `p2 recv` there and `p2 send` here
+
+Settings: a flag, else its environment variable (P2_ and the flag's name: --retry-max is
+P2_RETRY_MAX), else the default.
+
+Exit codes:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn short_help_fits_one_screen_and_long_help_has_examples() {
+        for name in ["recv", "send", "demo", "codecs"] {
+            let short = Cli::read(["p2", name, "-h"]).expect_err("help").to_string();
+            let lines = short.lines().count();
+            assert!(lines <= 42, "{name} -h has {lines} lines:\n{short}");
+            let long = Cli::read(["p2", name, "--help"]).expect_err("help").to_string();
+            assert!(long.contains("Examples:"), "{name} --help has no examples");
+            assert!(long.lines().count() > lines);
+        }
+        let short = Cli::read(["p2", "-h"]).expect_err("help").to_string();
+        assert!(short.lines().count() <= 24, "{short}");
+        let long = Cli::read(["p2", "--help"]).expect_err("help").to_string();
+        for words in ["Start here:", "P2_RETRY_MAX", "    7  a source or a sink failed for good"] {
+            assert!(long.contains(words), "no {words:?} in:\n{long}");
+        }
+    }
+
+    #[test]
+    fn every_long_flag_has_the_variable_of_its_name() {
+        for sub in command().get_subcommands() {
+            for arg in sub.get_arguments() {
+                let Some(long) = arg.get_long() else { continue };
+                if ["help", "version", "verbose", "quiet"].contains(&long) {
+                    continue;
+                }
+                let expected = format!("P2_{}", long.to_uppercase().replace('-', "_"));
+                let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
+                assert_eq!(env, Some(expected), "{} --{long}", sub.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn features_that_do_not_exist_yet_are_not_offered() {
+        for flag in ["--ssh", "--metrics", "--config", "--spool"] {
+            assert!(Cli::read(["p2", "send", flag, "x"]).is_err(), "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_usage_error_has_exit_code_two_and_help_has_zero() {
+        assert_eq!(Cli::read(["p2", "send", "--heartbeat", "5"]).expect_err("bare").exit_code(), 2);
+        assert_eq!(Cli::read(["p2", "nonsense"]).expect_err("unknown").exit_code(), 2);
+        assert_eq!(Cli::read(["p2", "--help"]).expect_err("help").exit_code(), 0);
+    }
+
+    #[test]
+    fn a_bare_number_is_answered_with_a_hint() {
+        let error = Cli::read(["p2", "send", "--heartbeat", "5"]).expect_err("bare").to_string();
+        assert!(error.contains("`5` has no unit; did you mean `5s`?"), "{error}");
+        assert!(error.contains("--heartbeat"), "{error}");
+    }
+}

@@ -1,0 +1,49 @@
+//! One file per command: settings in, exit code out.
+
+mod codecs;
+mod demo;
+mod recv;
+mod send;
+mod session;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+use crate::settings::{
+    CodecsSettings, ConnectionSettings, DemoSettings, RecvSettings, SendSettings, StdinKind,
+};
+use crate::style;
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// Anything that ends the program early; [`crate::error::UserError`] says it in words.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let log = &cli.log;
+    match cli.command {
+        Command::Recv(args) => {
+            let settings = RecvSettings::from_args(*args, log)?;
+            warn(&settings.connection, settings.output.quiet);
+            recv::run(settings).await
+        }
+        Command::Send(args) => {
+            let settings = SendSettings::from_args(*args, log, StdinKind::detect())?;
+            warn(&settings.connection, settings.output.quiet);
+            send::run(settings).await
+        }
+        Command::Demo(args) => demo::run(DemoSettings::from_args(*args, log)?).await,
+        Command::Codecs(args) => {
+            let settings = CodecsSettings::from_args(*args)?;
+            warn(&settings.connection, log.quiet);
+            codecs::run(settings).await
+        }
+    }
+}
+
+fn warn(connection: &ConnectionSettings, quiet: bool) {
+    if !quiet {
+        connection
+            .warnings
+            .iter()
+            .for_each(|text| style::warn(text));
+    }
+}

@@ -1,0 +1,172 @@
+//! `p2 send`: sources into streams, until everything is acknowledged.
+
+use p2_transport::dial::Target;
+use p2_transport::{Connection, ErrorCode, LinkState};
+
+use super::session::{patience, retry_on_hangup};
+use crate::error::UserError;
+use crate::exit::Exit;
+use crate::report::{Report, Side, Watched};
+use crate::settings::{Address, SendSettings, SourceOrigin};
+use crate::signal::Signals;
+use crate::sink::escape_text;
+use crate::source::{self, Observer, SourceEvent, SourcesOutcome, Stop};
+
+/// Runs it until its end.
+///
+/// # Errors
+/// A session that could not be made, or was lost.
+pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let report = Report::new(&settings.output, false)?;
+    match settings.origin {
+        SourceOrigin::Demo => report.say(
+            "no source was given: sending demo traffic, three streams of a line a second; \
+             `p2 send --help` shows the sources",
+        ),
+        SourceOrigin::PipedStdin => report.say("no source was given: sending standard input"),
+        SourceOrigin::Given => {}
+    }
+    let connection = start(&settings)?;
+    retry_on_hangup(&signals, &connection);
+    let watched = Watched { side: Side::Sender, peer: settings.target.to_string() };
+    let telling = tokio::spawn(report.clone().watch(connection.clone(), watched));
+    let result = tokio::select! {
+        up = first_link(&connection) => match up {
+            Ok(()) => deliver(&settings, &connection, &signals, &report).await,
+            Err(error) => Err(error),
+        },
+        exit = signals.draining() => {
+            connection.abort(ErrorCode::CANCELLED, "interrupted before the first link");
+            Ok(exit)
+        }
+    };
+    // The story ends with the session; a session that never began has none.
+    if connection.stats().links > 0 {
+        let _ = telling.await;
+    } else {
+        telling.abort();
+    }
+    report.finish().await;
+    Ok(result?)
+}
+
+/// Begins a session; the first link is made in the background.
+fn start(settings: &SendSettings) -> Result<Connection, UserError> {
+    let name = settings.session.clone().unwrap_or_else(default_name);
+    let target = match &settings.target {
+        Address::Unix(path) => Target::Unix(path.clone()),
+        tcp @ Address::Tcp { .. } => Target::Tcp(tcp.to_string()),
+    };
+    let dial = target.dialler(settings.retry.connect_timeout);
+    Ok(settings.connection.client(&settings.retry).session_name(name).start_with(dial))
+}
+
+/// Unique enough that two senders of one machine do not write into one directory.
+fn default_name() -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{machine}-{}", std::process::id())
+}
+
+/// Waits until there is a link; sources are not begun before there is somebody to send to.
+async fn first_link(connection: &Connection) -> Result<(), UserError> {
+    let mut link = connection.link();
+    let state = link.wait_for(|state| matches!(state, LinkState::Up { .. } | LinkState::Closed));
+    let up = matches!(state.await.as_deref(), Ok(LinkState::Up { .. }));
+    match (up, up || connection.stats().links > 0) {
+        (_, true) => Ok(()),
+        _ => match connection.closed().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(UserError::from(error)),
+        },
+    }
+}
+
+async fn deliver(
+    settings: &SendSettings,
+    connection: &Connection,
+    signals: &Signals,
+    report: &Report,
+) -> Result<Exit, UserError> {
+    let stop = patience(signals, report, settings.connection.drain_timeout);
+    let outcome = source::run(
+        settings.sources.clone(),
+        settings.attributes.clone(),
+        connection.clone(),
+        stop.clone(),
+        observer(report.clone()),
+    )
+    .await;
+    let stopped = *stop.borrow() == Stop::Now;
+    let stats = connection.stats();
+    if stopped {
+        connection.abort(ErrorCode::CANCELLED, "the sender was stopped");
+    }
+    let closed = close(connection, stop).await;
+    match (&closed, stopped) {
+        (Some(Ok(summary)), _) => report.done(Side::Sender, summary, Some(&stats)),
+        (Some(Err(error)), false) => return Err(UserError::from(error)),
+        (None, _) | (Some(Err(_)), true) => {
+            let held = crate::report::bytes(stats.retained);
+            let what = format!("stopped with {held} unacknowledged; nothing before them is lost");
+            // Stopped by the user: the signal is the answer. By the timeout: the data is.
+            let exit = match signals.exit() {
+                Some(exit) if second(signals) => exit,
+                _ => Exit::Unacknowledged,
+            };
+            return Err(UserError::new(exit, what).hint("a longer --drain-timeout waits for more"));
+        }
+    }
+    Ok(exit_of(&outcome, report))
+}
+
+/// Ends the session in order; `None` if the user or the timeout would not wait for it.
+async fn close(
+    connection: &Connection,
+    mut stop: tokio::sync::watch::Receiver<Stop>,
+) -> Option<Result<p2_transport::SessionSummary, p2_transport::SessionError>> {
+    tokio::select! {
+        closed = connection.close() => Some(closed),
+        _ = stop.wait_for(|step| *step == Stop::Now) => {
+            connection.abort(ErrorCode::CANCELLED, "the sender was stopped");
+            None
+        }
+    }
+}
+
+fn second(signals: &Signals) -> bool {
+    *signals.stop().borrow() == Stop::Now
+}
+
+fn exit_of(outcome: &SourcesOutcome, report: &Report) -> Exit {
+    if outcome.failed == 0 {
+        return Exit::Success;
+    }
+    let failed = crate::report::count(outcome.failed, "stream");
+    report.always(&format!(
+        "! {failed} of {} not delivered in full; the others were",
+        outcome.total
+    ));
+    if outcome.permanent { Exit::Endpoint } else { Exit::Unacknowledged }
+}
+
+/// Says what sources have to say.
+pub(super) fn observer(report: Report) -> Observer {
+    Observer::new(move |event| match event {
+        SourceEvent::Listening { name, address } => {
+            report.say(&format!("listening on {address} for {}", escape_text(&name)));
+        }
+        SourceEvent::Stderr { name, line } => {
+            report.always(&format!("[{}] {}", escape_text(&name), escape_text(&line)));
+        }
+        SourceEvent::Warning { name, text } => {
+            report.always(&format!("! {}: {}", escape_text(&name), escape_text(&text)));
+        }
+        SourceEvent::Ended(outcome) => {
+            if let Some(failure) = &outcome.failure {
+                let name = escape_text(&outcome.name);
+                report.always(&format!("! {name}: {}", escape_text(&failure.to_string())));
+            }
+        }
+    })
+}

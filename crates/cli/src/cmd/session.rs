@@ -1,0 +1,47 @@
+//! What the commands share: an end that a signal or a timeout brings forward.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::report::Report;
+use crate::signal::Signals;
+use crate::source::Stop;
+
+/// What sources follow: the first signal drains, the second stops at once, and so does a drain
+/// that takes longer than `limit`.
+pub(super) fn patience(signals: &Signals, report: &Report, limit: Duration) -> watch::Receiver<Stop> {
+    let (ask, stop) = watch::channel(Stop::Running);
+    let (mut signals, report) = (signals.clone(), report.clone());
+    tokio::spawn(async move {
+        signals.draining().await;
+        report.say("draining: what was read is delivered; again to stop at once");
+        ask.send_replace(Stop::Drain);
+        tokio::select! {
+            _ = signals.stopping() => {}
+            () = tokio::time::sleep(limit) => {
+                report.always(&format!(
+                    "! --drain-timeout {} is over",
+                    crate::units::format_duration(limit)
+                ));
+            }
+        }
+        ask.send_replace(Stop::Now);
+        // The receivers live on the value, not on this task; it waits until nobody listens.
+        ask.closed().await;
+    });
+    stop
+}
+
+/// Passes each SIGHUP on: skip the present wait and dial now.
+pub(super) fn retry_on_hangup(signals: &Signals, connection: &p2_transport::Connection) {
+    let (mut signals, connection) = (signals.clone(), connection.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = signals.retry() => connection.retry_now(),
+                _ = connection.closed() => return,
+            }
+        }
+    });
+}

@@ -1,0 +1,500 @@
+//! What the program says about itself: lines and a status on stderr, events as NDJSON, a receipt.
+
+mod events;
+mod human;
+mod ledger;
+mod negotiated;
+mod progress;
+mod screen;
+mod stats_lines;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use p2_transport::{
+    Connection, LinkState, ServerEvent, SessionEvent, SessionStats, SessionSummary,
+};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+
+use self::events::EventLog;
+use self::progress::{Narrator, moved};
+use crate::settings::{OutputSettings, ProgressMode};
+use crate::sink::{Outcome, escape_text};
+
+pub(crate) use self::events::Event;
+pub(crate) use self::human::{bytes, count};
+pub(crate) use self::progress::{Side, Watched};
+pub(crate) use self::screen::Screen;
+
+/// How often the status line is drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(250);
+
+/// How often progress is said when it was asked for without an interval.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Speaks for the whole program; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Report(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    mode: Mode,
+    quiet: bool,
+    every: Option<Duration>,
+    screen: Screen,
+    events: Option<EventLog>,
+    sessions: Mutex<BTreeMap<u64, Shown>>,
+    next: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Bar,
+    Plain,
+    Json,
+    Silent,
+}
+
+/// What the status line knows of one session.
+#[derive(Debug, Default)]
+struct Shown {
+    status: String,
+    up: bool,
+    streams: usize,
+    raw: u64,
+}
+
+impl Report {
+    /// Opens what the settings name. `payload_on_stdout` says that standard output carries streams:
+    /// on the same terminal a status line would run into them, so there is none then.
+    ///
+    /// # Errors
+    /// The events' file cannot be opened.
+    pub(crate) fn new(settings: &OutputSettings, payload_on_stdout: bool) -> io::Result<Self> {
+        let mixed = payload_on_stdout && io::stdout().is_terminal();
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let terminal = io::stderr().is_terminal() && !dumb;
+        let mode = Mode::choose(settings.progress, terminal, mixed);
+        let screen = Screen::stderr(mode == Mode::Bar);
+        let events = settings.events.as_ref().map(EventLog::open).transpose()?;
+        Ok(Self::with(settings, mode, screen, events))
+    }
+
+    fn with(
+        settings: &OutputSettings,
+        mode: Mode,
+        screen: Screen,
+        events: Option<EventLog>,
+    ) -> Self {
+        let asked = matches!(settings.progress, ProgressMode::Plain | ProgressMode::Json);
+        Self(Arc::new(Inner {
+            mode,
+            quiet: settings.quiet,
+            every: settings.stats_interval.or(asked.then_some(SAY_EVERY)),
+            screen,
+            events,
+            sessions: Mutex::default(),
+            next: AtomicU64::new(0),
+        }))
+    }
+
+    /// Standard error beside the status line: give it to the log as its writer.
+    pub(crate) fn screen(&self) -> Screen {
+        self.0.screen.clone()
+    }
+
+    /// Says a line, unless quiet.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.0.quiet {
+            self.always(line);
+        }
+    }
+
+    /// Says a line even when quiet: an error or a warning.
+    pub(crate) fn always(&self, line: &str) {
+        if self.0.mode == Mode::Json {
+            self.0
+                .screen
+                .line(&Event::message(line).to_line(jiff::Timestamp::now()));
+        } else {
+            self.0.screen.line(line);
+        }
+    }
+
+    /// The line of a heartbeat that came: stream 0, on stderr.
+    pub(crate) fn heartbeat(&self) {
+        if self.0.mode != Mode::Json {
+            self.say("[Stream 0] PING");
+        }
+    }
+
+    /// Records an event, and shows it with `--progress json`.
+    pub(crate) fn event(&self, event: &Event) {
+        if let Some(events) = &self.0.events {
+            events.emit(event);
+        }
+        if self.0.mode == Mode::Json {
+            self.0.screen.line(&event.to_line(jiff::Timestamp::now()));
+        }
+    }
+
+    /// Records what a server says.
+    pub(crate) fn server_event(&self, event: &ServerEvent) {
+        if let Some(record) = Event::from_server(event) {
+            self.event(&record);
+        }
+        if let ServerEvent::LinkRefused { address, reason } = event {
+            self.line(&format!(
+                "! refused a link from {}: {}",
+                escape_text(address),
+                escape_text(reason)
+            ));
+        }
+    }
+
+    /// Says how the delivery of a stream ended, if that was early.
+    pub(crate) fn delivered(&self, outcome: &Outcome) {
+        self.event(&Event::delivered(outcome));
+        let name = escape_text(&outcome.stream.name);
+        if let Some(failure) = &outcome.failure {
+            self.always(&format!(
+                "! stream {name} ended early after {}: {}",
+                human::bytes(outcome.bytes),
+                escape_text(&failure.to_string()),
+            ));
+        } else if outcome.dropped > 0 {
+            let dropped = human::bytes(outcome.dropped);
+            self.line(&format!(
+                "! stream {name}: {dropped} dropped by its source, as it was told"
+            ));
+        }
+    }
+
+    /// The receipt of a session; `stats` adds the table of its streams.
+    pub(crate) fn done(&self, side: Side, summary: &SessionSummary, stats: Option<&SessionStats>) {
+        self.event(&Event::summary(summary));
+        if let Some(stats) = stats {
+            for row in summary::table(summary, stats).lines() {
+                self.line(row);
+            }
+        }
+        self.line(&summary::done_line(side, summary));
+    }
+
+    /// Tells the session's story until it ends. Cancelled, it only stops telling.
+    pub(crate) async fn watch(self, connection: Connection, watched: Watched) {
+        let mut events = connection.events();
+        let link = connection.link();
+        let name = connection.name();
+        let side = watched.side;
+        let slot = Slot::new(&self.0);
+        let mut narrator = Narrator::new(watched, &name, self.0.mode == Mode::Bar);
+        narrator.set_codec(negotiated::codec(&connection.codecs(), side));
+        // The first link may have come before the subscription.
+        if let LinkState::Up { address, .. } = &*link.borrow() {
+            if let Some(line) = narrator.connected(address, &connection.stats()) {
+                self.line(&line);
+                self.line(&negotiated::lists(&connection.codecs()));
+            }
+        }
+        let mut draw = tokio::time::interval(DRAW_EVERY);
+        draw.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut pace = Pace::new();
+        let mut said = Pace::new();
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => {
+                        if let Some(record) = Event::from_session(&name, &event) {
+                            self.event(&record);
+                        }
+                        match event {
+                            SessionEvent::Closed(_) => break,
+                            SessionEvent::HeartbeatReceived => {
+                                if side == Side::Receiver {
+                                    self.heartbeat();
+                                }
+                            }
+                            event => {
+                                let agreed = connection.codecs();
+                                narrator.set_codec(negotiated::codec(&agreed, side));
+                                let state = link.borrow().clone();
+                                let line = narrator.line(&event, &state, &connection.stats());
+                                let first = matches!(event, SessionEvent::LinkUp { .. });
+                                if let Some(line) = line {
+                                    self.line(&line);
+                                    if first {
+                                        self.line(&negotiated::lists(&agreed));
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    Err(RecvError::Lagged(count)) => {
+                        self.event(&Event::of("events_lost", &name).with("count", count));
+                    }
+                    Err(RecvError::Closed) => break,
+                },
+                _ = draw.tick(), if self.0.mode == Mode::Bar || self.0.every.is_some() => {
+                    let stats = connection.stats();
+                    if self.0.mode == Mode::Bar {
+                        let rate = pace.rate(moved(side, &stats).0);
+                        let state = link.borrow().clone();
+                        let status = narrator.status(&state, &stats, &rate);
+                        slot.show(status, &stats, side);
+                    }
+                    if self.0.every.is_some_and(|every| said.since.elapsed() >= every) {
+                        self.interval(side, &stats, &mut said);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes the status line and returns once every event is written.
+    pub(crate) async fn finish(&self) {
+        self.0.screen.status("");
+        if let Some(events) = &self.0.events {
+            if let Err(error) = events.flush().await {
+                self.always(&format!("! --events: {error}; the last events are missing"));
+            }
+        }
+    }
+
+    fn interval(&self, side: Side, stats: &SessionStats, said: &mut Pace) {
+        let record = Event::progress(stats);
+        self.event(&record);
+        let line = stats_lines::line(side, stats, said.count, said.since.elapsed());
+        *said = Pace {
+            since: Instant::now(),
+            count: moved(side, stats).0,
+        };
+        if self.0.mode != Mode::Silent {
+            self.line(&line);
+        }
+    }
+
+    /// A line for people; with `--progress json` the event has said it already.
+    fn line(&self, line: &str) {
+        if self.0.mode != Mode::Json {
+            self.say(line);
+        }
+    }
+}
+
+impl Mode {
+    fn choose(asked: ProgressMode, terminal: bool, mixed: bool) -> Self {
+        match asked {
+            ProgressMode::Bar => Self::Bar,
+            ProgressMode::Auto if terminal && !mixed => Self::Bar,
+            ProgressMode::Auto | ProgressMode::Plain => Self::Plain,
+            ProgressMode::Json => Self::Json,
+            ProgressMode::None => Self::Silent,
+        }
+    }
+}
+
+/// A count and when it was taken.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    count: u64,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            count: 0,
+        }
+    }
+
+    /// The rate since the last call.
+    fn rate(&mut self, count: u64) -> String {
+        let rate = human::rate(count.saturating_sub(self.count), self.since.elapsed());
+        *self = Self {
+            since: Instant::now(),
+            count,
+        };
+        rate
+    }
+}
+
+/// One session's place in the status line, given back when its watch ends.
+struct Slot {
+    inner: Arc<Inner>,
+    key: u64,
+}
+
+impl Slot {
+    fn new(inner: &Arc<Inner>) -> Self {
+        let key = inner.next.fetch_add(1, Ordering::Relaxed);
+        inner.shown().insert(key, Shown::default());
+        Self {
+            inner: Arc::clone(inner),
+            key,
+        }
+    }
+
+    fn show(&self, status: String, stats: &SessionStats, side: Side) {
+        let shown = Shown {
+            status,
+            up: stats.link_up,
+            streams: stats.streams.len(),
+            raw: moved(side, stats).0,
+        };
+        self.inner.shown().insert(self.key, shown);
+        self.inner.draw();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.inner.shown().remove(&self.key);
+        self.inner.draw();
+    }
+}
+
+impl Inner {
+    fn shown(&self) -> MutexGuard<'_, BTreeMap<u64, Shown>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self) {
+        let status = overview(&self.shown());
+        self.screen.status(&status);
+    }
+}
+
+/// One session in full, several in sum.
+fn overview(sessions: &BTreeMap<u64, Shown>) -> String {
+    let mut all = sessions.values();
+    match (all.next(), all.next()) {
+        (None, _) => String::new(),
+        (Some(only), None) => only.status.clone(),
+        _ => {
+            let down = sessions.values().filter(|one| !one.up).count();
+            let streams: usize = sessions.values().map(|one| one.streams).sum();
+            let raw = sessions
+                .values()
+                .fold(0_u64, |sum, one| sum.saturating_add(one.raw));
+            let without = match down {
+                0 => String::new(),
+                down => format!(" ({down} without a link)"),
+            };
+            format!(
+                "{}{without}   {}   {}",
+                human::count(sessions.len() as u64, "session"),
+                human::count(streams as u64, "stream"),
+                human::bytes(raw),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::screen::tests::Captured;
+    use super::*;
+    use crate::sink::{Failure, StreamInfo};
+
+    fn report(captured: &Captured, mode: Mode, quiet: bool) -> Report {
+        let settings = OutputSettings {
+            quiet,
+            ..OutputSettings::default()
+        };
+        Report::with(&settings, mode, captured.screen(mode == Mode::Bar), None)
+    }
+
+    #[test]
+    fn the_status_line_needs_a_terminal_of_its_own() {
+        use ProgressMode as Asked;
+        for (asked, terminal, mixed, mode) in [
+            (Asked::Auto, true, false, Mode::Bar),
+            (Asked::Auto, true, true, Mode::Plain),
+            (Asked::Auto, false, false, Mode::Plain),
+            (Asked::Bar, false, true, Mode::Bar),
+            (Asked::Plain, true, false, Mode::Plain),
+            (Asked::Json, true, false, Mode::Json),
+            (Asked::None, true, false, Mode::Silent),
+        ] {
+            assert_eq!(Mode::choose(asked, terminal, mixed), mode, "{asked}");
+        }
+    }
+
+    #[test]
+    fn quiet_keeps_warnings_and_nothing_else() {
+        let captured = Captured::default();
+        let report = report(&captured, Mode::Plain, true);
+        report.say("hello");
+        report.heartbeat();
+        report.always("! careful");
+        assert_eq!(captured.take(), "! careful\n");
+    }
+
+    #[test]
+    fn heartbeats_are_lines_of_stream_zero() {
+        let captured = Captured::default();
+        report(&captured, Mode::Plain, false).heartbeat();
+        assert_eq!(captured.take(), "[Stream 0] PING\n");
+    }
+
+    #[test]
+    fn json_progress_is_objects_only() {
+        let captured = Captured::default();
+        let report = report(&captured, Mode::Json, false);
+        report.say("a \"line\"");
+        report.heartbeat();
+        report.done(Side::Sender, &SessionSummary::default(), None);
+        let kinds: Vec<String> = captured
+            .take()
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object"))
+            .map(|value| value["event"].as_str().expect("text").to_owned())
+            .collect();
+        assert_eq!(kinds, ["message", "summary"]);
+    }
+
+    #[test]
+    fn a_stream_that_ended_early_is_told_with_its_reason() {
+        let captured = Captured::default();
+        let outcome = Outcome {
+            stream: StreamInfo {
+                name: "a\u{1b}".into(),
+                ..StreamInfo::default()
+            },
+            bytes: 2048,
+            dropped: 0,
+            verified: false,
+            failure: Some(Failure::Refused("no\nplace".into())),
+        };
+        report(&captured, Mode::Plain, true).delivered(&outcome);
+        assert_eq!(
+            captured.take(),
+            "! stream a\\x1b ended early after 2 KiB: refused: no\\nplace\n"
+        );
+    }
+
+    #[test]
+    fn several_sessions_are_summed_in_the_status_line() {
+        let shown = |up, streams, raw| Shown {
+            status: "full".into(),
+            up,
+            streams,
+            raw,
+        };
+        let mut sessions = BTreeMap::from([(1, shown(true, 2, 1 << 20))]);
+        assert_eq!(overview(&sessions), "full");
+        sessions.insert(2, shown(false, 1, 2 << 20));
+        assert_eq!(
+            overview(&sessions),
+            "2 sessions (1 without a link)   3 streams   3 MiB"
+        );
+        assert_eq!(overview(&BTreeMap::new()), "");
+    }
+}

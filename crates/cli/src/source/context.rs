@@ -1,0 +1,200 @@
+//! What every source of a run shares: the session, the attributes, the numbers and the ledger.
+
+use super::destination::{Destination, Plan};
+use super::event::{Observer, SourceEvent};
+use super::labels::Labels;
+use super::outcome::{Failure, SourcesOutcome, StreamOutcome, Tally};
+use super::pump::{Produce, deliver};
+use super::stop::StopSignal;
+use crate::settings::attributes::{AttributeTable, StreamAttributes};
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a stream waits for room before somebody is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The shared state; one `Arc` in every task.
+pub(super) struct Context<D> {
+    destination: D,
+    attributes: AttributeTable,
+    labels: Mutex<Labels>,
+    ledger: Mutex<SourcesOutcome>,
+    lost: Mutex<Option<String>>,
+    pub(super) stop: StopSignal,
+    pub(super) observer: Observer,
+}
+
+/// A stream before it is opened.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) label: u32,
+    pub(super) attributes: StreamAttributes,
+}
+
+impl<D: Destination> Context<D> {
+    pub(super) fn new(
+        destination: D,
+        attributes: AttributeTable,
+        stop: StopSignal,
+        observer: Observer,
+    ) -> Self {
+        let mut labels = Labels::default();
+        for assigned in &attributes.id {
+            labels.reserve(assigned.value);
+        }
+        Self {
+            destination,
+            attributes,
+            labels: Mutex::new(labels),
+            ledger: Mutex::default(),
+            lost: Mutex::default(),
+            stop,
+            observer,
+        }
+    }
+
+    /// Gives a stream its attributes and its number.
+    pub(super) fn identify(&self, name: &str) -> Identity {
+        self.identify_as(name, name)
+    }
+
+    /// The same for one of many streams of the source called `base`: what is set for `base` holds
+    /// unless something else is set for the stream itself.
+    pub(super) fn identify_as(&self, name: &str, base: &str) -> Identity {
+        let name = shortened(name);
+        let mut attributes = self.attributes.for_name(&name);
+        if base != name {
+            let (general, all) = (self.attributes.for_name(base), self.attributes.for_name(""));
+            inherit(&mut attributes.id, &all.id, general.id);
+            inherit(&mut attributes.priority, &all.priority, general.priority);
+            inherit(&mut attributes.codec, &all.codec, general.codec);
+            inherit(&mut attributes.level, &all.level, general.level);
+            inherit(&mut attributes.limit, &all.limit, general.limit);
+            inherit(&mut attributes.when_full, &all.when_full, general.when_full);
+        }
+        let label = lock(&self.labels).assign(attributes.id);
+        Identity {
+            name,
+            label,
+            attributes,
+        }
+    }
+
+    /// Opens the stream.
+    pub(super) async fn open(
+        &self,
+        identity: &Identity,
+        bidirectional: bool,
+        metadata: Vec<(String, String)>,
+    ) -> Result<(D::Writer, D::Reader), Failure> {
+        let plan = Plan {
+            name: identity.name.clone(),
+            label: identity.label,
+            bidirectional,
+            attributes: identity.attributes.clone(),
+            metadata,
+        };
+        let open = self.destination.open(plan);
+        tokio::pin!(open);
+        if let Ok(opened) = tokio::time::timeout(PATIENCE, &mut open).await {
+            return opened;
+        }
+        let why = "still waits for room: as many streams are open as the session may have";
+        self.observer.warn(&identity.name, why);
+        open.await
+    }
+
+    /// Sends all of a source on a stream of its own and records how that ended.
+    pub(super) async fn carry<P: Produce>(
+        self: Arc<Self>,
+        identity: Identity,
+        source: io::Result<P>,
+    ) {
+        let tally = Tally::default();
+        let result = self
+            .unless_stopped(async {
+                let mut source = source.map_err(|error| self.failed(&error))?;
+                let (mut writer, _reader) = self.open(&identity, false, Vec::new()).await?;
+                deliver(&mut source, &mut writer, &identity.attributes, &tally).await
+            })
+            .await;
+        self.record(identity, &tally, result);
+    }
+
+    /// Runs `work` until everything has to end at once.
+    pub(super) async fn unless_stopped(
+        &self,
+        work: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            // First: a source that ends because of the stop has not ended well.
+            () = stop.now() => Err(self.stopped()),
+            result = work => result,
+        }
+    }
+
+    pub(super) fn record(&self, identity: Identity, tally: &Tally, result: Result<(), Failure>) {
+        let outcome = tally.outcome(identity.name, identity.label, result.err());
+        self.record_outcome(outcome);
+    }
+
+    /// Records a stream that was never begun, because the program ends.
+    pub(super) fn record_stopped(&self, identity: Identity) {
+        self.record(identity, &Tally::default(), Err(self.stopped()));
+    }
+
+    /// Records a source that failed before it had a stream.
+    pub(super) fn record_unopened(&self, name: &str, error: &io::Error) {
+        self.record_outcome(Tally::default().outcome(name.to_owned(), 0, Some(self.failed(error))));
+    }
+
+    fn record_outcome(&self, outcome: StreamOutcome) {
+        self.observer.tell(SourceEvent::Ended(outcome.clone()));
+        lock(&self.ledger).record(outcome);
+    }
+
+    pub(super) fn failed(&self, error: &io::Error) -> Failure {
+        Failure::Source(error.to_string())
+    }
+
+    fn stopped(&self) -> Failure {
+        lock(&self.lost)
+            .clone()
+            .map_or(Failure::Stopped, Failure::Lost)
+    }
+
+    /// Waits until the session has ended, and remembers why.
+    pub(super) async fn ended(&self) {
+        let why = self.destination.ended().await;
+        *lock(&self.lost) = Some(why);
+    }
+
+    /// Everything recorded so far; the ledger is empty afterwards.
+    pub(super) fn take_outcome(&self) -> SourcesOutcome {
+        std::mem::take(&mut *lock(&self.ledger))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn inherit<T: PartialEq>(own: &mut T, all: &T, general: T) {
+    if own == all {
+        *own = general;
+    }
+}
+
+/// A name within the wire's bound of 255 bytes.
+fn shortened(name: &str) -> String {
+    let mut end = name.len().min(crate::settings::source::MAX_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name[..end].to_owned()
+}

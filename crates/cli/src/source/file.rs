@@ -1,0 +1,194 @@
+//! Files sent once, read ahead of the stream, a bounded number of them open at a time.
+
+use super::context::{Context, Identity};
+use super::destination::Destination;
+use super::outcome::Tally;
+use super::pump::{Produce, deliver};
+use super::stdin::ThreadReader;
+use bytes::Bytes;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Files open at once.
+const OPEN: usize = 64;
+
+/// Streams of files that are not acknowledged yet, however many files there are. Well below the
+/// peer's default limit of 1,024 open streams, so that other sources find room.
+const UNFINISHED: usize = 512;
+
+/// One read: two of them for each open file are in memory.
+const CHUNK: usize = 128 * 1024;
+
+/// Sends all `files` in their order, some of them at the same time.
+pub(super) async fn send_all<D: Destination>(
+    context: Arc<Context<D>>,
+    files: Vec<(Identity, PathBuf)>,
+) {
+    let open = Arc::new(Semaphore::new(OPEN));
+    let unfinished = Arc::new(Semaphore::new(UNFINISHED));
+    let mut streams = JoinSet::new();
+    for (identity, path) in files {
+        let mut stop = context.stop.clone();
+        let permit = tokio::select! {
+            biased;
+            () = stop.drain() => None,
+            permit = unfinished.clone().acquire_owned() => permit.ok(),
+        };
+        let Some(permit) = permit else {
+            // A drain begins no new file.
+            context.record_stopped(identity);
+            continue;
+        };
+        let (context, open) = (context.clone(), open.clone());
+        streams.spawn(async move {
+            send(context, identity, &path, open).await;
+            drop(permit);
+        });
+        while streams.try_join_next().is_some() {}
+    }
+    while streams.join_next().await.is_some() {}
+}
+
+async fn send<D: Destination>(
+    context: Arc<Context<D>>,
+    identity: Identity,
+    path: &Path,
+    open: Arc<Semaphore>,
+) {
+    let tally = Tally::default();
+    let result = context
+        .unless_stopped(async {
+            // The file first: one that cannot be read makes no stream.
+            let permit = open.acquire_owned().await.ok();
+            let stop = context.stop.clone();
+            match Input::open(path.to_owned())
+                .await
+                .map_err(|error| context.failed(&error))?
+            {
+                Input::Regular(mut file) => {
+                    file.permit = permit;
+                    let (mut writer, _reader) = context.open(&identity, false, Vec::new()).await?;
+                    deliver(&mut file, &mut writer, &identity.attributes, &tally).await
+                }
+                Input::Special(path) => {
+                    let shown = path.clone();
+                    let open = move || File::open(&path).map_err(|error| explain(&path, &error));
+                    let mut reader = ThreadReader::spawn(open, stop)
+                        .map_err(|error| context.failed(&explain(&shown, &error)))?;
+                    let (mut writer, _reader) = context.open(&identity, false, Vec::new()).await?;
+                    deliver(&mut reader, &mut writer, &identity.attributes, &tally).await
+                }
+            }
+        })
+        .await;
+    context.record(identity, &tally, result);
+}
+
+enum Input {
+    Regular(FileReader),
+    /// A pipe or a device: its reads may block for as long as they like.
+    Special(PathBuf),
+}
+
+impl Input {
+    async fn open(path: PathBuf) -> io::Result<Self> {
+        blocking(move || {
+            // Looked at before it is opened: opening a pipe blocks until it has a writer.
+            let metadata = std::fs::metadata(&path).map_err(|error| explain(&path, &error))?;
+            if metadata.is_dir() {
+                let shown = path.display();
+                return Err(io::Error::other(format!(
+                    "{shown} is a directory; send it as an archive: tar c {shown} | p2 send --stdin"
+                )));
+            }
+            if !metadata.is_file() {
+                return Ok(Self::Special(path));
+            }
+            let file = File::open(&path).map_err(|error| explain(&path, &error))?;
+            // One more than the size, so that a small file and its end take a single read. The
+            // size is a hint only: the file may grow or shrink, and is read to its end.
+            let first = usize::try_from(metadata.len())
+                .unwrap_or(CHUNK)
+                .saturating_add(1)
+                .clamp(512, CHUNK);
+            Ok(Self::Regular(FileReader {
+                path,
+                file: Some(Arc::new(file)),
+                want: first,
+                ahead: None,
+                permit: None,
+            }))
+        })
+        .await
+    }
+}
+
+/// Reads a regular file one chunk ahead.
+struct FileReader {
+    path: PathBuf,
+    file: Option<Arc<File>>,
+    want: usize,
+    ahead: Option<JoinHandle<io::Result<(Bytes, bool)>>>,
+    /// Held as long as the file is open.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl FileReader {
+    fn read_ahead(&mut self) -> Option<JoinHandle<io::Result<(Bytes, bool)>>> {
+        let file = self.file.clone()?;
+        let want = std::mem::replace(&mut self.want, CHUNK);
+        Some(tokio::task::spawn_blocking(move || read_chunk(&file, want)))
+    }
+}
+
+impl Produce for FileReader {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(reading) = self.ahead.take().or_else(|| self.read_ahead()) else {
+            return Ok(None);
+        };
+        let (chunk, end) = reading
+            .await
+            .map_err(io::Error::other)?
+            .map_err(|error| explain(&self.path, &error))?;
+        if end {
+            self.file = None;
+            self.permit = None;
+        } else {
+            self.ahead = self.read_ahead();
+        }
+        Ok((!chunk.is_empty()).then_some(chunk))
+    }
+}
+
+/// Up to `want` bytes, and whether the file ended there. The buffer is handed on as it is.
+fn read_chunk(file: &File, want: usize) -> io::Result<(Bytes, bool)> {
+    let mut chunk = Vec::with_capacity(want);
+    let length = file.take(want as u64).read_to_end(&mut chunk)?;
+    Ok((Bytes::from(chunk), length < want))
+}
+
+fn explain(path: &Path, error: &io::Error) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "; check the path",
+        io::ErrorKind::PermissionDenied => {
+            "; check its permissions, or run as a user who may read it"
+        }
+        _ => "",
+    };
+    io::Error::new(
+        error.kind(),
+        format!("cannot read {}: {error}{hint}", path.display()),
+    )
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}

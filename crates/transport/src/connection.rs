@@ -1,0 +1,219 @@
+//! A session as its application sees it: it survives its links.
+
+use std::sync::Arc;
+
+use p2_mux::{ErrorCode, OpenError, OpenOptions, StreamId};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    LinkState, Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, SessionStats,
+    SessionSummary, Stream, StreamError, StreamOptions, clock, shared::Shared, stream::Handle,
+};
+
+/// One session with a peer. Clones are handles of the same session.
+///
+/// Links come and go beneath it; [`link`](Self::link) shows how that goes. When the last handle
+/// and the last stream are dropped, the session is closed in the background as by
+/// [`close`](Self::close).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use p2_transport::{Client, StreamOptions};
+///
+/// let connection = Client::builder().connect("127.0.0.1:9000").await?;
+/// let mut log = connection.open_stream(StreamOptions::named("app")).await?;
+/// log.write_chunk("hello\n".into()).await?;
+/// log.start_finish();
+/// drop(log);
+/// let summary = connection.close().await?;
+/// println!("{} bytes sent, {} lost", summary.raw_sent, summary.lost);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Connection(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Inner { shared }))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// Opens a stream. It works without a link as well: the peer hears of it with the next one.
+    /// Waits while as many streams are open as the peer allows.
+    ///
+    /// # Cancel safety
+    /// Safe: no stream is opened unless it is returned.
+    ///
+    /// # Errors
+    /// [`StreamError::Options`] for a name over 255 bytes or metadata over 1 KiB,
+    /// [`StreamError::TooMany`] when the peer takes no new streams, [`StreamError::Session`].
+    pub async fn open_stream(&self, options: StreamOptions) -> Result<Stream, StreamError> {
+        loop {
+            let opening = self.shared().openings.notified();
+            tokio::pin!(opening);
+            opening.as_mut().enable();
+            if let Some(stream) = self.try_open(&options)? {
+                return Ok(stream);
+            }
+            opening.await;
+        }
+    }
+
+    /// The next stream that the peer has opened; `None` once the session has ended.
+    ///
+    /// # Cancel safety
+    /// Safe: no stream is lost.
+    pub async fn accept_stream(&self) -> Option<Stream> {
+        loop {
+            let arrival = self.shared().arrivals.notified();
+            tokio::pin!(arrival);
+            arrival.as_mut().enable();
+            let (accepted, ended) = self.shared().with(|state| {
+                let id = state.session.accept();
+                let accepted = id.and_then(|id| Some((id, state.session.options(id).cloned()?)));
+                (accepted, state.session.ended().is_some())
+            });
+            if let Some((id, options)) = accepted {
+                let stream = self.stream(id, options, false);
+                self.announce_opened(&stream, false);
+                return Some(stream);
+            }
+            if ended {
+                return None;
+            }
+            arrival.await;
+        }
+    }
+
+    /// A snapshot of every figure.
+    pub fn stats(&self) -> SessionStats {
+        self.shared().with(|state| state.stats(clock::now()))
+    }
+
+    /// Whether there is a link, as it changes.
+    pub fn link(&self) -> watch::Receiver<LinkState> {
+        self.shared().link.subscribe()
+    }
+
+    /// What happens from now on. A receiver that is 256 events behind misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<SessionEvent> {
+        self.shared().events.subscribe()
+    }
+
+    /// The session's name, chosen by the client.
+    pub fn name(&self) -> String {
+        self.shared().with(|state| state.name.clone())
+    }
+
+    /// The session's identity; all zero before the first link.
+    pub fn id(&self) -> SessionId {
+        self.shared().with(|state| state.id)
+    }
+
+    /// Who is at the other end; empty before the first link.
+    pub fn peer(&self) -> PeerInfo {
+        self.shared().with(|state| state.peer.clone())
+    }
+
+    /// What was negotiated on the last link.
+    pub fn codecs(&self) -> Negotiated {
+        self.shared().with(|state| state.codecs.clone())
+    }
+
+    /// Skips the wait before the next attempt, if one is being waited for.
+    pub fn retry_now(&self) {
+        self.shared().retry.notify_one();
+    }
+
+    /// Ends the session in order: no new streams, and once every stream has ended on both sides, a
+    /// farewell that the peer acknowledges. Streams that are still open keep it waiting.
+    ///
+    /// # Cancel safety
+    /// Safe: the session goes on closing.
+    ///
+    /// # Errors
+    /// The [`SessionError`] that ended the session instead.
+    pub async fn close(&self) -> Result<SessionSummary, SessionError> {
+        self.shared().with(|state| state.close());
+        self.shared().retry.notify_one();
+        self.closed().await
+    }
+
+    /// Ends the session at once. Every stream fails, here and at the peer, which learns `code` and
+    /// the first 60 characters of `reason` if there is a link.
+    pub fn abort(&self, code: ErrorCode, reason: &str) {
+        self.shared().fail(SessionError::Aborted { code, reason: reason.to_owned() });
+    }
+
+    /// Waits for the session's end, whoever brings it about.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    ///
+    /// # Errors
+    /// The [`SessionError`] that ended the session, unless it was closed in order.
+    pub async fn closed(&self) -> Result<SessionSummary, SessionError> {
+        self.shared().ended().await.map(|summary| SessionSummary::clone(&summary))
+    }
+
+    fn try_open(&self, options: &StreamOptions) -> Result<Option<Stream>, StreamError> {
+        let open = options.to_open();
+        let opened =
+            self.shared().with(|state| match state.session.open(clock::now(), open.clone()) {
+                Ok(id) => {
+                    if options.manual_ack {
+                        state.session.set_manual_ack(id, true);
+                    }
+                    Ok(Some(id))
+                }
+                Err(OpenError::TooMany(_)) => Ok(None),
+                Err(OpenError::SessionEnded(ended)) => {
+                    Err(StreamError::Session(state.session_error(&ended)))
+                }
+                Err(error @ OpenError::GoingAway(_)) => {
+                    Err(StreamError::TooMany(error.to_string()))
+                }
+                Err(error) => Err(StreamError::Options(error.to_string())),
+            })?;
+        Ok(opened.map(|id| {
+            let stream = self.stream(id, open, true);
+            self.announce_opened(&stream, true);
+            stream
+        }))
+    }
+
+    fn stream(&self, id: StreamId, options: OpenOptions, ours: bool) -> Stream {
+        Stream::new(Handle {
+            connection: self.clone(),
+            id,
+            label: options.label,
+            name: options.name,
+            priority: options.priority,
+            metadata: options.metadata,
+            unidirectional: options.unidirectional,
+            ours,
+        })
+    }
+
+    fn announce_opened(&self, stream: &Stream, ours: bool) {
+        if self.shared().events.receiver_count() == 0 {
+            return;
+        }
+        let (id, label, name) = (stream.id(), stream.label(), stream.name().to_owned());
+        self.shared().announce(SessionEvent::StreamOpened { id, label, name, ours });
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.with(|state| state.orphaned(clock::now()));
+    }
+}

@@ -1,0 +1,172 @@
+//! From payloads of one link to raw bytes: each stream through its own decoder, several streams at
+//! once when that pays.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use p2_codec::{CodecError, ContextBudget, DecoderLimits, Registry, StreamDecoder};
+use p2_frame::{CodecId, StreamId};
+use p2_mux::DecodeJob;
+
+use super::pool;
+
+/// Raw payloads below this are copied out of the link's buffer: kept as slices, a few bytes that
+/// nobody reads would hold all of it.
+const COPIED: usize = 16 * 1024;
+/// Raw payloads of one stream share allocations of this size.
+const ARENA: usize = 4 * 1024;
+
+/// The decoders of one link. They die with it.
+#[derive(Debug)]
+pub(crate) struct Decoders {
+    registry: Arc<Registry>,
+    budget: Arc<ContextBudget>,
+    limits: DecoderLimits,
+    lanes: HashMap<StreamId, Lane>,
+    /// Streams with something in their lane.
+    touched: Vec<StreamId>,
+}
+
+/// A payload that did not decode; the link has to go.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) stream: StreamId,
+    pub(crate) offset: u64,
+    pub(crate) error: CodecError,
+}
+
+impl Decoders {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        budget: Arc<ContextBudget>,
+        limits: DecoderLimits,
+    ) -> Self {
+        Self { registry, budget, limits, lanes: HashMap::new(), touched: Vec::new() }
+    }
+
+    /// Queues a payload behind the others of its stream.
+    pub(crate) fn push(&mut self, job: DecodeJob) {
+        let (registry, budget, limits) = (&self.registry, &self.budget, self.limits);
+        let lane = self.lanes.entry(job.stream).or_insert_with(|| {
+            Lane::new(StreamDecoder::with_budget(registry.clone(), limits, budget.clone()))
+        });
+        if lane.jobs.is_empty() {
+            self.touched.push(job.stream);
+        }
+        if job.codec != CodecId::NONE {
+            lane.cost = lane.cost.saturating_add(job.raw_len as usize);
+        }
+        lane.jobs.push(job);
+    }
+
+    /// Whether anything is queued.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.touched.is_empty()
+    }
+
+    /// Decodes everything queued. The failure is the first of a stream, if there is any; what came
+    /// before it in its stream, and all other streams, can be taken.
+    pub(crate) async fn run(&mut self) {
+        let heavy =
+            |id: &&StreamId| self.lanes.get(id).is_some_and(|lane| lane.cost >= pool::WORTH);
+        if self.touched.iter().filter(heavy).count() < 2 {
+            for id in &self.touched {
+                if let Some(lane) = self.lanes.get_mut(id) {
+                    pool::Lane::run(lane);
+                }
+            }
+            return;
+        }
+        let out = |id: &StreamId| self.lanes.remove(id);
+        let lanes: Vec<Lane> = self.touched.iter().filter_map(out).collect();
+        for lane in pool::run(lanes).await {
+            if let Some(id) = lane.stream {
+                self.lanes.insert(id, lane);
+            }
+        }
+    }
+
+    /// Hands out what was decoded, in order per stream, and the first failure.
+    pub(crate) fn take(&mut self, mut give: impl FnMut(StreamId, u64, Bytes)) -> Option<Failure> {
+        let mut failure = None;
+        for id in self.touched.drain(..) {
+            let Some(lane) = self.lanes.get_mut(&id) else {
+                // Its thread panicked: nothing can follow.
+                let error = CodecError::Poisoned { codec: CodecId::NONE };
+                failure = failure.or(Some(Failure { stream: id, offset: 0, error }));
+                continue;
+            };
+            for (offset, bytes) in lane.done.drain(..) {
+                give(id, offset, bytes);
+            }
+            lane.cost = 0;
+            if let Some((offset, error)) = lane.failure.take() {
+                failure = failure.or(Some(Failure { stream: id, offset, error }));
+            }
+        }
+        failure
+    }
+
+    /// The stream has ended: its context is free for another.
+    pub(crate) fn forget(&mut self, stream: StreamId) {
+        self.lanes.remove(&stream);
+    }
+}
+
+#[derive(Debug)]
+struct Lane {
+    stream: Option<StreamId>,
+    decoder: StreamDecoder,
+    arena: BytesMut,
+    cost: usize,
+    jobs: Vec<DecodeJob>,
+    done: Vec<(u64, Bytes)>,
+    failure: Option<(u64, CodecError)>,
+}
+
+impl Lane {
+    fn new(decoder: StreamDecoder) -> Self {
+        Self {
+            stream: None,
+            decoder,
+            arena: BytesMut::new(),
+            cost: 0,
+            jobs: Vec::new(),
+            done: Vec::new(),
+            failure: None,
+        }
+    }
+
+    fn copied(&mut self, bytes: &[u8]) -> Bytes {
+        if self.arena.capacity() < bytes.len() {
+            self.arena.reserve(bytes.len().max(ARENA));
+        }
+        self.arena.extend_from_slice(bytes);
+        self.arena.split().freeze()
+    }
+}
+
+impl pool::Lane for Lane {
+    fn cost(&self) -> usize {
+        self.cost
+    }
+
+    fn run(&mut self) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        for job in jobs.drain(..) {
+            self.stream = Some(job.stream);
+            match self.decoder.decode(job.codec, job.restart, &job.payload, job.raw_len) {
+                Ok(bytes) if job.codec == CodecId::NONE && bytes.len() < COPIED => {
+                    let bytes = self.copied(&bytes);
+                    self.done.push((job.offset, bytes));
+                }
+                Ok(bytes) => self.done.push((job.offset, bytes)),
+                Err(error) => {
+                    self.failure = Some((job.offset, error));
+                    break;
+                }
+            }
+        }
+        self.jobs = jobs;
+    }
+}

@@ -1,0 +1,332 @@
+//! From a batch of the session to bytes of one link: frames in order, each stream through its own
+//! encoder, several streams at once when that pays.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use p2_codec::{CodecError, ContextBudget, Encoded, Registry, StreamCodec, StreamEncoder};
+use p2_frame::{CodecId, DataHeader, Frame, StreamId};
+use p2_mux::{DataJob, SentFrame, Transmit};
+
+use super::{output::Output, pool};
+
+/// Bytes of a DATA frame before its payload.
+const HEADER: usize = p2_frame::limits::DATA_HEADER_LEN;
+
+/// The encoders of one link. They die with it.
+#[derive(Debug)]
+pub(crate) struct Encoders {
+    registry: Arc<Registry>,
+    budget: Arc<ContextBudget>,
+    crc: bool,
+    streams: HashMap<StreamId, Encoder>,
+    /// Where the chunks of a payload come together.
+    scratch: Vec<u8>,
+}
+
+/// What a batch came to, for [`Session::sent`](p2_mux::Session::sent).
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) wire: u64,
+    pub(crate) frames: u64,
+    pub(crate) data: Vec<SentFrame>,
+}
+
+/// Why a batch could not be encoded; the link has to go.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EncodeError {
+    #[error("cannot encode: {0}")]
+    Codec(#[from] CodecError),
+    #[error("cannot frame: {0}")]
+    Frame(#[from] p2_frame::EncodeError),
+    #[error("an encoder panicked")]
+    Panicked,
+}
+
+#[derive(Debug)]
+struct Encoder {
+    inner: StreamEncoder,
+    codec: StreamCodec,
+}
+
+impl Encoders {
+    pub(crate) fn new(registry: Arc<Registry>, budget: Arc<ContextBudget>, crc: bool) -> Self {
+        Self { registry, budget, crc, streams: HashMap::new(), scratch: Vec::new() }
+    }
+
+    /// Encodes `batch` to the end of `out`, in order, and accounts for it.
+    pub(crate) async fn encode(
+        &mut self,
+        batch: &mut Vec<Transmit>,
+        out: &mut Output,
+        account: &mut Account,
+    ) -> Result<(), EncodeError> {
+        let mut ahead = self.encode_ahead(batch).await?;
+        for item in batch.drain(..) {
+            match item {
+                Transmit::Control(frame) => self.control(&frame, out, account)?,
+                Transmit::Data(job) => match ahead.next(&job) {
+                    Some((encoded, payload)) => {
+                        self.framed(&job, encoded, payload, out, account)?
+                    }
+                    None => self.data(&job, out, account)?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        frame: &Frame,
+        out: &mut Output,
+        account: &mut Account,
+    ) -> Result<(), EncodeError> {
+        let buffer = out.buffer();
+        let before = buffer.len();
+        frame.encode(buffer, self.crc)?;
+        account.frame(buffer.len().saturating_sub(before));
+        // Nothing follows the end of a stream: its context is free for another.
+        if let Frame::Fin(p2_frame::Fin { stream, .. })
+        | Frame::Reset(p2_frame::Reset { stream, .. }) = frame
+        {
+            self.streams.remove(stream);
+        }
+        Ok(())
+    }
+
+    /// Encodes straight behind a reserved header; a payload that stays raw is not copied.
+    fn data(
+        &mut self,
+        job: &DataJob,
+        out: &mut Output,
+        account: &mut Account,
+    ) -> Result<(), EncodeError> {
+        if job.codec == CodecId::NONE {
+            return self.raw(job, out, account);
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let encoder = self.encoder(job);
+        let buffer = out.buffer();
+        let start = buffer.len();
+        buffer.put_bytes(0, HEADER);
+        let encoded = encoder.inner.encode(contiguous(&job.chunks, &mut scratch), buffer)?;
+        self.scratch = scratch;
+        if encoded.codec == CodecId::NONE {
+            buffer.truncate(start);
+            return self.raw(job, out, account);
+        }
+        let header = self.header(job, encoded);
+        if let Some(place) = buffer.get_mut(start..start.saturating_add(HEADER)) {
+            place.copy_from_slice(&header.encode());
+        }
+        if self.crc {
+            let payload = buffer.get(start.saturating_add(HEADER)..).unwrap_or_default();
+            let trailer = header.checksum([payload]);
+            buffer.extend_from_slice(&trailer);
+        }
+        account.data(job, encoded.codec, buffer.len().saturating_sub(start));
+        Ok(())
+    }
+
+    fn raw(
+        &mut self,
+        job: &DataJob,
+        out: &mut Output,
+        account: &mut Account,
+    ) -> Result<(), EncodeError> {
+        let len = job.raw_len as usize;
+        let header = self.header(job, Encoded { codec: CodecId::NONE, restart: false, len });
+        header.check()?;
+        out.buffer().extend_from_slice(&header.encode());
+        for chunk in &job.chunks {
+            out.payload(chunk.clone());
+        }
+        let mut wire = HEADER.saturating_add(len);
+        if self.crc {
+            let trailer = header.checksum(job.chunks.iter().map(|chunk| &chunk[..]));
+            out.buffer().extend_from_slice(&trailer);
+            wire = wire.saturating_add(trailer.len());
+        }
+        account.data(job, CodecId::NONE, wire);
+        Ok(())
+    }
+
+    /// Frames a payload that was encoded ahead.
+    fn framed(
+        &mut self,
+        job: &DataJob,
+        encoded: Encoded,
+        payload: Bytes,
+        out: &mut Output,
+        account: &mut Account,
+    ) -> Result<(), EncodeError> {
+        if encoded.codec == CodecId::NONE {
+            return self.raw(job, out, account);
+        }
+        let header = self.header(job, encoded);
+        let mut wire = HEADER.saturating_add(payload.len());
+        let trailer = self.crc.then(|| header.checksum([&payload[..]]));
+        out.buffer().extend_from_slice(&header.encode());
+        out.payload(payload);
+        if let Some(trailer) = trailer {
+            out.buffer().extend_from_slice(&trailer);
+            wire = wire.saturating_add(trailer.len());
+        }
+        account.data(job, encoded.codec, wire);
+        Ok(())
+    }
+
+    fn header(&self, job: &DataJob, encoded: Encoded) -> DataHeader {
+        DataHeader {
+            stream: job.stream,
+            offset: job.offset,
+            codec: encoded.codec,
+            restart: encoded.restart,
+            raw_len: job.raw_len,
+            payload_len: u32::try_from(encoded.len).unwrap_or(u32::MAX),
+            crc: self.crc,
+        }
+    }
+
+    fn encoder(&mut self, job: &DataJob) -> &mut Encoder {
+        let codec = StreamCodec { level: job.level, ..StreamCodec::new(job.codec) };
+        let (registry, budget) = (&self.registry, &self.budget);
+        let encoder = self.streams.entry(job.stream).or_insert_with(|| Encoder {
+            inner: StreamEncoder::new(registry.clone(), codec, budget.clone()),
+            codec,
+        });
+        if encoder.codec != codec {
+            encoder.codec = codec;
+            encoder.inner.set_codec(codec);
+        }
+        encoder
+    }
+
+    /// When at least two streams have enough to do, encodes the whole batch's payloads on several
+    /// threads before it is framed.
+    async fn encode_ahead(&mut self, batch: &[Transmit]) -> Result<Ahead, EncodeError> {
+        let mut costs: HashMap<StreamId, usize> = HashMap::new();
+        for job in batch.iter().filter_map(encodable) {
+            let cost = costs.entry(job.stream).or_default();
+            *cost = cost.saturating_add(job.raw_len as usize);
+        }
+        if costs.values().filter(|cost| **cost >= pool::WORTH).count() < 2 {
+            return Ok(Ahead::default());
+        }
+        let mut lanes: HashMap<StreamId, Lane> = HashMap::new();
+        for job in batch.iter().filter_map(encodable) {
+            if !lanes.contains_key(&job.stream) {
+                self.encoder(job);
+                let Some(encoder) = self.streams.remove(&job.stream) else { continue };
+                let cost = costs.get(&job.stream).copied().unwrap_or_default();
+                lanes.insert(job.stream, Lane::new(job.stream, encoder, cost));
+            }
+            if let Some(lane) = lanes.get_mut(&job.stream) {
+                lane.jobs.push(job.chunks.clone());
+            }
+        }
+        let given = lanes.len();
+        let done = pool::run(lanes.into_values().collect()).await;
+        if done.len() < given {
+            return Err(EncodeError::Panicked);
+        }
+        let mut ahead = Ahead::default();
+        for lane in done {
+            self.streams.insert(lane.stream, lane.encoder);
+            if let Some(error) = lane.failure {
+                return Err(error.into());
+            }
+            ahead.payloads.insert(lane.stream, lane.done.into_iter());
+        }
+        Ok(ahead)
+    }
+}
+
+fn encodable(item: &Transmit) -> Option<&DataJob> {
+    match item {
+        Transmit::Data(job) if job.codec != CodecId::NONE => Some(job),
+        _ => None,
+    }
+}
+
+/// The bytes of `chunks` in one piece, copied only if they are not.
+fn contiguous<'a>(chunks: &'a [Bytes], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    match chunks {
+        [one] => one,
+        many => {
+            scratch.clear();
+            many.iter().for_each(|chunk| scratch.extend_from_slice(chunk));
+            scratch
+        }
+    }
+}
+
+impl Account {
+    pub(crate) fn clear(&mut self) {
+        (self.wire, self.frames) = (0, 0);
+        self.data.clear();
+    }
+
+    fn frame(&mut self, wire: usize) {
+        self.wire = self.wire.saturating_add(wire as u64);
+        self.frames = self.frames.saturating_add(1);
+    }
+
+    fn data(&mut self, job: &DataJob, codec: CodecId, wire: usize) {
+        self.frame(wire);
+        let (stream, raw_len) = (job.stream, job.raw_len);
+        self.data.push(SentFrame { stream, raw_len, wire: wire as u64, codec });
+    }
+}
+
+/// Payloads that were encoded before their turn.
+#[derive(Default)]
+struct Ahead {
+    payloads: HashMap<StreamId, std::vec::IntoIter<(Encoded, Bytes)>>,
+}
+
+impl Ahead {
+    fn next(&mut self, job: &DataJob) -> Option<(Encoded, Bytes)> {
+        if job.codec == CodecId::NONE {
+            return None;
+        }
+        self.payloads.get_mut(&job.stream)?.next()
+    }
+}
+
+/// One stream's payloads of a batch.
+struct Lane {
+    stream: StreamId,
+    encoder: Encoder,
+    cost: usize,
+    jobs: Vec<Vec<Bytes>>,
+    done: Vec<(Encoded, Bytes)>,
+    failure: Option<CodecError>,
+}
+
+impl Lane {
+    fn new(stream: StreamId, encoder: Encoder, cost: usize) -> Self {
+        Self { stream, encoder, cost, jobs: Vec::new(), done: Vec::new(), failure: None }
+    }
+}
+
+impl pool::Lane for Lane {
+    fn cost(&self) -> usize {
+        self.cost
+    }
+
+    fn run(&mut self) {
+        let mut scratch = Vec::new();
+        let mut buffer = BytesMut::new();
+        for chunks in std::mem::take(&mut self.jobs) {
+            match self.encoder.inner.encode(contiguous(&chunks, &mut scratch), &mut buffer) {
+                Ok(encoded) => self.done.push((encoded, buffer.split().freeze())),
+                Err(error) => {
+                    self.failure = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One link at work: a task that reads, a task that writes, and the rules by which it dies.
+
+mod decode;
+mod encode;
+mod output;
+mod pool;
+mod reader;
+mod writer;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use p2_codec::{ContextBudget, DecoderLimits, Registry};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+    task::JoinSet,
+};
+
+use crate::{clock, shared::Shared};
+
+/// No progress for this long, in the middle of a frame or of a write, ends the link.
+const STALL: Duration = Duration::from_secs(30);
+/// How long to wait for the peer to hang up after the last frame.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A link whose handshake is over.
+pub(crate) struct Established {
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Read and not yet used.
+    pub(crate) input: BytesMut,
+    /// To be written before anything else.
+    pub(crate) output: BytesMut,
+    pub(crate) epoch: u64,
+    pub(crate) crc: bool,
+    /// Told once the first frame of the peer has arrived.
+    pub(crate) heard: Option<oneshot::Sender<()>>,
+}
+
+/// What all links of a process share for encoding and decoding.
+#[derive(Debug, Clone)]
+pub(crate) struct Codecs {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) encoders: Arc<ContextBudget>,
+    pub(crate) decoders: Arc<ContextBudget>,
+}
+
+impl Codecs {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Self {
+            registry,
+            encoders: ContextBudget::new(ContextBudget::DEFAULT_LIMIT),
+            decoders: ContextBudget::new(ContextBudget::DEFAULT_LIMIT),
+        }
+    }
+}
+
+/// Why a link ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    #[error("the peer closed the link")]
+    Eof,
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("nothing could be {0} for {n} s", n = STALL.as_secs())]
+    Stalled(&'static str),
+    #[error("{0}")]
+    Link(#[from] p2_mux::LinkError),
+    #[error("a frame is damaged: {0}")]
+    Frame(#[from] p2_frame::DecodeError),
+    #[error("a payload is damaged: {0}")]
+    Payload(#[from] p2_codec::CodecError),
+    #[error("{0}")]
+    Encode(#[from] encode::EncodeError),
+    #[error("the session is over")]
+    Drained,
+    #[error("a newer link took over")]
+    Fenced,
+    #[error("the link's task failed")]
+    Panicked,
+}
+
+/// Carries the session until the link dies, another takes over, or the session is over.
+pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs) -> End {
+    let epoch = link.epoch;
+    let mut fence = shared.fence.subscribe();
+    let mut tasks = JoinSet::new();
+    let decoders = decode::Decoders::new(
+        codecs.registry.clone(),
+        codecs.decoders.clone(),
+        DecoderLimits::default(),
+    );
+    let encoders =
+        encode::Encoders::new(codecs.registry.clone(), codecs.encoders.clone(), link.crc);
+    let reader = reader::Reader {
+        shared: shared.clone(),
+        epoch,
+        input: link.input,
+        crc: link.crc,
+        decoders,
+        heard: link.heard,
+    };
+    tasks.spawn(reader.run(link.reader));
+    let writer = writer::Writer::new(shared.clone(), epoch, encoders, link.output);
+    tasks.spawn(writer.run(link.writer));
+    let end = tokio::select! {
+        end = tasks.join_next() => match end {
+            Some(Ok(end)) => end,
+            _ => End::Panicked,
+        },
+        _ = fence.wait_for(|current| *current != epoch) => End::Fenced,
+    };
+    if matches!(end, End::Drained) {
+        // The farewell is on its way: hanging up on unread bytes could destroy it.
+        let _ = tokio::time::timeout(LINGER, tasks.join_next()).await;
+    }
+    tasks.shutdown().await;
+    let current = shared.with(|state| state.link_down(clock::now(), epoch));
+    if current { end } else { End::Fenced }
+}

@@ -1,0 +1,146 @@
+//! The reading half of a link: large reads, many frames, one lock for a batch.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use p2_frame::{CrcPolicy, DecodeLimits, Frame, StreamId, decode, limits::MAX_PAYLOAD};
+use p2_mux::Received;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::{End, STALL, decode::Decoders};
+use crate::{clock, shared::Shared};
+
+/// Room for one read.
+const BLOCK: usize = 128 * 1024;
+/// Below this much room a new block is taken.
+const LOW: usize = 16 * 1024;
+
+pub(super) struct Reader {
+    pub(super) shared: Arc<Shared>,
+    pub(super) epoch: u64,
+    pub(super) input: BytesMut,
+    pub(super) crc: bool,
+    pub(super) decoders: Decoders,
+    pub(super) heard: Option<oneshot::Sender<()>>,
+}
+
+impl Reader {
+    /// Reads until the link ends. Awaits nothing but the socket and the codec pool: granted credit
+    /// means that there is room.
+    pub(super) async fn run(mut self, mut reader: Box<dyn AsyncRead + Send + Unpin>) -> End {
+        match self.read(&mut *reader).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn read(
+        &mut self,
+        reader: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<std::convert::Infallible, End> {
+        let crc = if self.crc { CrcPolicy::Required } else { CrcPolicy::Off };
+        let limits = DecodeLimits { max_payload: MAX_PAYLOAD, crc, handshake: false };
+        let mut frames = Vec::new();
+        let mut ended = Vec::new();
+        // When the frame that is incomplete began.
+        let mut begun = None;
+        loop {
+            let malformed = parse(&mut self.input, &limits, &mut frames).err();
+            if !frames.is_empty() {
+                if let Some(heard) = self.heard.take() {
+                    // The listener may have gone.
+                    let _ = heard.send(());
+                }
+                begun = None;
+                self.receive(&mut frames, &mut ended)?;
+                self.decode().await?;
+                ended.drain(..).for_each(|stream| self.decoders.forget(stream));
+            }
+            if let Some(error) = malformed {
+                self.shared.with(|state| state.frame_failed());
+                return Err(error.into());
+            }
+            if self.input.capacity().saturating_sub(self.input.len()) < LOW {
+                self.input.reserve(BLOCK);
+            }
+            let read = if self.input.is_empty() {
+                reader.read_buf(&mut self.input).await?
+            } else {
+                let deadline = *begun.get_or_insert_with(Instant::now) + STALL;
+                let read = timeout_at(deadline, reader.read_buf(&mut self.input)).await;
+                read.map_err(|_| End::Stalled("read"))??
+            };
+            if read == 0 {
+                return Err(End::Eof);
+            }
+        }
+    }
+
+    /// Hands the frames to the session, under one lock.
+    fn receive(
+        &mut self,
+        frames: &mut Vec<(Frame, u64)>,
+        ended: &mut Vec<StreamId>,
+    ) -> Result<(), End> {
+        let now = clock::now();
+        let (epoch, decoders) = (self.epoch, &mut self.decoders);
+        self.shared.with(|state| {
+            if !state.carries(epoch) {
+                return Err(End::Fenced);
+            }
+            for (frame, wire) in frames.drain(..) {
+                if let Frame::Fin(p2_frame::Fin { stream, .. })
+                | Frame::Reset(p2_frame::Reset { stream, .. }) = &frame
+                {
+                    ended.push(*stream);
+                }
+                match state.session.receive(now, frame, wire)? {
+                    Received::Decode(job) => decoders.push(job),
+                    Received::Done => {}
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Decodes outside the lock and delivers under it.
+    async fn decode(&mut self) -> Result<(), End> {
+        if self.decoders.is_idle() {
+            return Ok(());
+        }
+        self.decoders.run().await;
+        let now = clock::now();
+        let (epoch, decoders) = (self.epoch, &mut self.decoders);
+        self.shared.with(|state| {
+            let session = &mut state.session;
+            let failure = decoders.take(|stream, offset, bytes| {
+                session.deliver(now, epoch, stream, offset, bytes);
+            });
+            match failure {
+                Some(failure) if state.carries(epoch) => {
+                    state.decode_failed(now, failure.stream, failure.offset);
+                    Err(failure.error.into())
+                }
+                Some(_) => Err(End::Fenced),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// Takes every complete frame off the front of `input`, each with its length on the wire.
+fn parse(
+    input: &mut BytesMut,
+    limits: &DecodeLimits,
+    frames: &mut Vec<(Frame, u64)>,
+) -> Result<(), p2_frame::DecodeError> {
+    loop {
+        let before = input.len();
+        let Some(frame) = decode(input, limits)? else { return Ok(()) };
+        frames.push((frame, before.saturating_sub(input.len()) as u64));
+    }
+}

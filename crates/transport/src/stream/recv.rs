@@ -1,0 +1,199 @@
+//! The receiving half of a stream.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use p2_mux::{ErrorCode, Read, StreamId};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::Handle;
+use crate::{Priority, StreamError, clock};
+
+/// What a stream delivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chunk {
+    /// Bytes in order, each once.
+    Data {
+        /// Offset of the first byte; gaps do not count.
+        offset: u64,
+        /// At least one byte.
+        data: Bytes,
+    },
+    /// The source dropped bytes at this place, by its own policy.
+    Gap {
+        /// Offset of the byte that comes next.
+        offset: u64,
+        /// How many bytes are missing.
+        dropped: u64,
+    },
+}
+
+/// The receiving half of a [`Stream`](crate::Stream).
+///
+/// Bytes count as acknowledged when they are read, and then the peer forgets them; a sink that
+/// writes them somewhere chooses [`set_manual_ack`](Self::set_manual_ack) instead.
+///
+/// ```no_run
+/// # async fn example<W>(stream: p2_transport::Stream, mut file: W) -> Result<(), Box<dyn std::error::Error>>
+/// # where W: tokio::io::AsyncWrite + Unpin {
+/// use p2_transport::Chunk;
+/// use tokio::io::AsyncWriteExt;
+///
+/// let (_send, mut recv) = stream.split();
+/// recv.set_manual_ack(true);
+/// while let Some(chunk) = recv.read_chunk().await? {
+///     if let Chunk::Data { offset, data } = chunk {
+///         file.write_all(&data).await?;
+///         file.flush().await?;
+///         recv.acknowledge(offset + data.len() as u64);
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct RecvStream {
+    handle: Arc<Handle>,
+    /// The end was read.
+    finished: bool,
+}
+
+impl RecvStream {
+    pub(super) fn new(handle: Arc<Handle>) -> Self {
+        Self { handle, finished: false }
+    }
+
+    /// Its number in the session.
+    pub fn id(&self) -> StreamId {
+        self.handle.id
+    }
+
+    /// The number that people see.
+    pub fn label(&self) -> u32 {
+        self.handle.label
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.handle.name
+    }
+
+    /// Its class.
+    pub fn priority(&self) -> Priority {
+        self.handle.priority
+    }
+
+    /// What its opener added.
+    pub fn metadata(&self) -> &[(String, String)] {
+        &self.handle.metadata
+    }
+
+    /// Whether only its opener sends.
+    pub fn is_unidirectional(&self) -> bool {
+        self.handle.unidirectional
+    }
+
+    /// The next bytes without a copy, or a gap; `None` at the end, once length and digest of the
+    /// whole stream agreed with what the sender declared.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is taken until it returns.
+    ///
+    /// # Errors
+    /// [`StreamError::Reset`] when the peer abandoned the stream, after everything that came before;
+    /// [`StreamError::Integrity`]; [`StreamError::Ended`] after [`stop`](Self::stop);
+    /// [`StreamError::Direction`] at the wrong end of a one-way stream; [`StreamError::Session`].
+    pub async fn read_chunk(&mut self) -> Result<Option<Chunk>, StreamError> {
+        match poll_fn(|cx| self.poll_next(cx, usize::MAX)).await? {
+            Read::Data { offset, data } => Ok(Some(Chunk::Data { offset, data })),
+            Read::Gap { offset, dropped } => Ok(Some(Chunk::Gap { offset, dropped })),
+            Read::Finished | Read::Blocked => Ok(None),
+        }
+    }
+
+    /// Abandons the half: what was not read is dropped, and the peer learns `code`.
+    pub fn stop(&mut self, code: ErrorCode) {
+        if self.handle.can_receive() && !self.finished {
+            let id = self.handle.id;
+            self.handle.connection.shared().with(|s| s.session.stop(clock::now(), id, code));
+        }
+    }
+
+    /// Takes responsibility for every byte read below `offset`: the peer forgets them. Once the end
+    /// was read, acknowledging the last byte acknowledges the end as well.
+    pub fn acknowledge(&mut self, offset: u64) {
+        let id = self.handle.id;
+        self.handle.connection.shared().with(|s| s.session.acknowledge(clock::now(), id, offset));
+    }
+
+    /// `true`: bytes count as acknowledged by [`acknowledge`](Self::acknowledge) only, not by
+    /// reading. Choose before the first read.
+    pub fn set_manual_ack(&mut self, manual: bool) {
+        let id = self.handle.id;
+        self.handle.connection.shared().with(|s| s.session.set_manual_ack(id, manual));
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Read, StreamError>> {
+        if !self.handle.can_receive() {
+            return Poll::Ready(Err(StreamError::Direction));
+        }
+        if self.finished {
+            return Poll::Ready(Ok(Read::Finished));
+        }
+        let id = self.handle.id;
+        let read = self.handle.connection.shared().with(|state| {
+            match state.session.read(clock::now(), id, max) {
+                Ok(Read::Blocked) => {
+                    state.wakers(id).on_read(cx);
+                    Poll::Pending
+                }
+                Ok(read) => Poll::Ready(Ok(read)),
+                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
+            }
+        });
+        if matches!(read, Poll::Ready(Ok(Read::Finished))) {
+            self.finished = true;
+        }
+        read
+    }
+}
+
+impl AsyncRead for RecvStream {
+    /// A gap is an error of kind `InvalidData`, once; reading goes on behind it. Use
+    /// [`read_chunk`](RecvStream::read_chunk) where gaps are expected.
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let this = self.get_mut();
+        let read = match this.poll_next(cx, buf.remaining()) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(read) => read?,
+        };
+        if let Read::Data { data, .. } = &read {
+            buf.put_slice(data);
+        }
+        Poll::Ready(match read {
+            Read::Gap { offset, dropped } => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the source dropped {dropped} bytes at offset {offset}"),
+            )),
+            _ => Ok(()),
+        })
+    }
+}
+
+impl Drop for RecvStream {
+    fn drop(&mut self) {
+        self.stop(ErrorCode::CANCELLED);
+    }
+}

@@ -1,0 +1,226 @@
+//! The sending half of a stream.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use p2_mux::{ErrorCode, StreamId};
+use tokio::io::AsyncWrite;
+
+use super::Handle;
+use crate::{Priority, StreamError, clock};
+
+/// The sending half of a [`Stream`](crate::Stream).
+///
+/// What it accepts belongs to the session: it is held until the peer acknowledges it, and sent
+/// again after a resume if need be. Writing waits while the session's buffer is full or the peer's
+/// credit is used up.
+///
+/// ```no_run
+/// # async fn example(stream: p2_transport::Stream) -> Result<(), p2_transport::StreamError> {
+/// let (mut send, _recv) = stream.split();
+/// send.write_chunk("2026-02-03 started\n".into()).await?;
+/// send.start_finish();
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct SendStream {
+    handle: Arc<Handle>,
+    written: u64,
+    /// Finished or reset here.
+    ended: bool,
+}
+
+impl SendStream {
+    pub(super) fn new(handle: Arc<Handle>) -> Self {
+        Self { handle, written: 0, ended: false }
+    }
+
+    /// Its number in the session.
+    pub fn id(&self) -> StreamId {
+        self.handle.id
+    }
+
+    /// The number that people see.
+    pub fn label(&self) -> u32 {
+        self.handle.label
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.handle.name
+    }
+
+    /// Its class.
+    pub fn priority(&self) -> Priority {
+        self.handle.priority
+    }
+
+    /// What its opener added.
+    pub fn metadata(&self) -> &[(String, String)] {
+        &self.handle.metadata
+    }
+
+    /// Whether only its opener sends.
+    pub fn is_unidirectional(&self) -> bool {
+        self.handle.unidirectional
+    }
+
+    /// Bytes accepted so far, which is the offset of the next byte.
+    pub fn bytes_written(&self) -> u64 {
+        self.written
+    }
+
+    /// Hands `data` over without a copy, waiting for room as often as needed.
+    ///
+    /// # Cancel safety
+    /// A part of `data` may have been accepted when the future is dropped; it is sent.
+    /// [`bytes_written`](Self::bytes_written) tells how much, so that the rest can be written
+    /// later: nothing is lost or written twice by a caller who looks.
+    ///
+    /// # Errors
+    /// [`StreamError::Ended`] after the end, [`StreamError::Stopped`] when the peer reads no more,
+    /// [`StreamError::Direction`] at the wrong end of a one-way stream, [`StreamError::Session`].
+    pub async fn write_chunk(&mut self, mut data: Bytes) -> Result<(), StreamError> {
+        poll_fn(|cx| self.poll_write_chunk(cx, &mut data)).await
+    }
+
+    /// Ends the half: the peer reads to the last byte written and then sees the end.
+    ///
+    /// The stream may be dropped afterwards; what was written is still delivered while the
+    /// connection lives.
+    pub fn start_finish(&mut self) {
+        if self.handle.can_send() && !self.ended {
+            self.ended = true;
+            let id = self.handle.id;
+            // A half that was stopped cannot be finished; `finish` and writes say so.
+            let _ = self.handle.connection.shared().with(|s| s.session.finish(clock::now(), id));
+        }
+    }
+
+    /// Ends the half and waits until the peer has acknowledged its last byte: it was read, or for a
+    /// peer that acknowledges by itself, its sink has it.
+    ///
+    /// # Cancel safety
+    /// Safe: the half stays ended, and calling it again goes on waiting.
+    ///
+    /// # Errors
+    /// As [`write_chunk`](Self::write_chunk).
+    pub async fn finish(&mut self) -> Result<(), StreamError> {
+        if !self.handle.can_send() {
+            return Err(StreamError::Direction);
+        }
+        self.start_finish();
+        let id = self.handle.id;
+        poll_fn(|cx| {
+            self.handle.connection.shared().with(|state| match state.session.send_outcome(id) {
+                Some(outcome) => Poll::Ready(outcome.map_err(|e| state.stream_error(id, e))),
+                None => {
+                    state.wakers(id).on_end(cx);
+                    Poll::Pending
+                }
+            })
+        })
+        .await
+    }
+
+    /// Abandons the half: what the peer has not received is dropped, and it learns `code`.
+    pub fn reset(&mut self, code: ErrorCode) {
+        if self.handle.can_send() {
+            self.ended = true;
+            let id = self.handle.id;
+            self.handle.connection.shared().with(|s| s.session.reset(clock::now(), id, code));
+        }
+    }
+
+    /// Records that the source dropped `dropped` bytes before the next byte written. The reader
+    /// sees a [`Chunk::Gap`](crate::Chunk::Gap) at this place: loss is never silent.
+    ///
+    /// # Errors
+    /// As [`write_chunk`](Self::write_chunk).
+    pub fn record_gap(&mut self, dropped: u64) -> Result<(), StreamError> {
+        self.check()?;
+        let id = self.handle.id;
+        self.handle.connection.shared().with(|state| {
+            let recorded = state.session.record_gap(clock::now(), id, dropped);
+            recorded.map_err(|e| state.stream_error(id, e))
+        })
+    }
+
+    fn check(&self) -> Result<(), StreamError> {
+        if self.handle.can_send() { Ok(()) } else { Err(StreamError::Direction) }
+    }
+
+    fn poll_write_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Bytes,
+    ) -> Poll<Result<(), StreamError>> {
+        self.check()?;
+        let id = self.handle.id;
+        let before = data.len();
+        let poll = self.handle.connection.shared().with(|state| {
+            match state.session.write_chunk(clock::now(), id, data) {
+                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
+                Ok(_) if data.is_empty() => Poll::Ready(Ok(())),
+                Ok(_) => {
+                    state.wakers(id).on_write(cx);
+                    Poll::Pending
+                }
+            }
+        });
+        let taken = before.saturating_sub(data.len());
+        self.written = self.written.saturating_add(taken as u64);
+        poll
+    }
+}
+
+impl AsyncWrite for SendStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check()?;
+        let id = this.handle.id;
+        let poll = this.handle.connection.shared().with(|state| {
+            match state.session.write(clock::now(), id, data) {
+                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
+                Ok(0) if !data.is_empty() => {
+                    state.wakers(id).on_write(cx);
+                    Poll::Pending
+                }
+                Ok(taken) => Poll::Ready(Ok(taken)),
+            }
+        });
+        if let Poll::Ready(Ok(taken)) = &poll {
+            this.written = this.written.saturating_add(*taken as u64);
+        }
+        poll.map_err(io::Error::from)
+    }
+
+    /// Returns at once: what was accepted leaves as soon as the link can take it.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// [`start_finish`](SendStream::start_finish): it does not wait for the acknowledgement.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().start_finish();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for SendStream {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.reset(ErrorCode::CANCELLED);
+        }
+    }
+}

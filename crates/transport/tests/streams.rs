@@ -1,0 +1,298 @@
+//! What a stream promises its application while the link holds.
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{client, echo, log, pair, read_all, server, stream, within};
+use p2_transport::{
+    Chunk, CodecId, ErrorCode, HalfState, Priority, Server, StreamError, StreamOptions,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn bytes_come_back_over_tcp() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    echo(far);
+    let mut stream = near.open_stream(StreamOptions::named("echo")).await.expect("room");
+    let sent = log(1, 300_000);
+    let (mut writer, mut reader) = {
+        let (send, recv) = stream.split();
+        (send, recv)
+    };
+    let text = sent.clone();
+    let writing = tokio::spawn(async move {
+        writer.write_all(&text).await.expect("written");
+        writer.finish().await.expect("acknowledged");
+    });
+    let mut back = Vec::new();
+    within("echo", reader.read_to_end(&mut back)).await.expect("read");
+    within("finish", writing).await.expect("no panic");
+    assert_eq!(back, sent);
+    stream = near.open_stream(StreamOptions::named("empty")).await.expect("room");
+    within("finish", stream.finish()).await.expect("acknowledged");
+    assert_eq!(read_all(&mut stream).await, b"");
+}
+
+#[tokio::test]
+async fn bytes_come_back_over_a_unix_socket() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let address = format!("unix:{}/p2", dir.path().display());
+    let server = Server::builder().bind(&address).await.expect("a free path");
+    let (near, far) = pair(&server, &address).await;
+    echo(far);
+    let mut stream = near.open_stream(StreamOptions::named("echo")).await.expect("room");
+    stream.write_all(b"hello\n").await.expect("written");
+    within("finish", stream.finish()).await.expect("acknowledged");
+    assert_eq!(read_all(&mut stream).await, b"hello\n");
+}
+
+#[tokio::test]
+async fn either_side_opens_streams_and_their_attributes_arrive() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let options = StreamOptions::named("from the server")
+        .label(7)
+        .priority(Priority::Bulk)
+        .metadata("key", "value");
+    let mut ours = far.open_stream(options).await.expect("room");
+    ours.write_chunk(Bytes::from_static(b"down")).await.expect("written");
+    ours.start_finish();
+    let mut theirs = within("accept", near.accept_stream()).await.expect("it arrives");
+    assert_eq!((theirs.name(), theirs.label()), ("from the server", 7));
+    assert_eq!(theirs.priority(), Priority::Bulk);
+    assert_eq!(theirs.metadata(), [("key".to_owned(), "value".to_owned())]);
+    assert_eq!(theirs.id(), ours.id());
+    assert_eq!(read_all(&mut theirs).await, b"down");
+    theirs.write_chunk(Bytes::from_static(b"up")).await.expect("written");
+    let (finished, up) = tokio::join!(within("finish", theirs.finish()), read_all(&mut ours));
+    finished.expect("acknowledged by reading");
+    assert_eq!(up, b"up");
+}
+
+#[tokio::test]
+async fn finish_returns_only_once_the_reader_has_everything() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "late").await;
+    ours.write_chunk(Bytes::from_static(b"0123456789")).await.expect("written");
+    let early = tokio::time::timeout(Duration::from_millis(200), ours.finish()).await;
+    assert!(early.is_err(), "nobody has read a byte yet");
+    assert_eq!(read_all(&mut theirs).await, b"0123456789");
+    within("finish", ours.finish()).await.expect("now it is acknowledged");
+    assert!(matches!(ours.write_chunk(Bytes::from_static(b"x")).await, Err(StreamError::Ended)));
+}
+
+#[tokio::test]
+async fn with_manual_acknowledgement_the_sink_decides() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "sink").await;
+    theirs.set_manual_ack(true);
+    ours.write_chunk(Bytes::from_static(b"0123456789")).await.expect("written");
+    ours.start_finish();
+    assert_eq!(read_all(&mut theirs).await, b"0123456789");
+    let early = tokio::time::timeout(Duration::from_millis(200), ours.finish()).await;
+    assert!(early.is_err(), "read, but not yet safe");
+    theirs.acknowledge(10);
+    within("finish", ours.finish()).await.expect("the sink has it");
+}
+
+#[tokio::test]
+async fn dropping_an_unfinished_stream_resets_it_and_stops_its_peer() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "dropped").await;
+    ours.write_chunk(Bytes::from_static(b"half a record")).await.expect("written");
+    within("reading", theirs.read_chunk()).await.expect("it arrives");
+    drop(ours);
+    let error = within("reset", theirs.read_chunk()).await.expect_err("no silent end");
+    assert!(matches!(error, StreamError::Reset(ErrorCode::CANCELLED)), "{error}");
+    let error = within("stop", async {
+        loop {
+            if let Err(error) = theirs.write_chunk(Bytes::from(vec![0; 1024])).await {
+                return error;
+            }
+        }
+    })
+    .await;
+    assert!(matches!(error, StreamError::Stopped(ErrorCode::CANCELLED)), "{error}");
+}
+
+#[tokio::test]
+async fn a_finished_stream_may_be_dropped_and_still_arrives() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let options = StreamOptions::named("one way").unidirectional(true);
+    let mut ours = near.open_stream(options).await.expect("room");
+    ours.write_chunk(log(3, 100_000)).await.expect("written");
+    ours.start_finish();
+    drop(ours);
+    let mut theirs = within("accept", far.accept_stream()).await.expect("it arrives");
+    assert_eq!(read_all(&mut theirs).await, log(3, 100_000));
+    let wrong = theirs.write_chunk(Bytes::from_static(b"x")).await;
+    assert!(matches!(wrong, Err(StreamError::Direction)));
+}
+
+#[tokio::test]
+async fn a_cancelled_write_says_how_much_it_wrote() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "cancelled").await;
+    let sent = log(4, 3 * 1024 * 1024);
+    let reading = tokio::spawn(async move {
+        // Slow enough that the writer has to wait for credit again and again.
+        let mut all = Vec::new();
+        while let Some(Chunk::Data { data, .. }) = theirs.read_chunk().await.expect("readable") {
+            all.extend_from_slice(&data);
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        all
+    });
+    within("writing", async {
+        while ours.bytes_written() < sent.len() as u64 {
+            let rest = sent.slice(usize::try_from(ours.bytes_written()).expect("small")..);
+            let brief = Duration::from_micros(500);
+            if let Ok(result) = tokio::time::timeout(brief, ours.write_chunk(rest)).await {
+                result.expect("written");
+            }
+        }
+        ours.finish().await.expect("acknowledged");
+    })
+    .await;
+    assert_eq!(reading.await.expect("no panic"), sent);
+}
+
+#[tokio::test]
+async fn a_gap_of_the_source_is_seen_by_the_reader() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "lossy").await;
+    ours.write_chunk(Bytes::from_static(b"before")).await.expect("written");
+    ours.record_gap(42).expect("recorded");
+    ours.write_chunk(Bytes::from_static(b"after")).await.expect("written");
+    ours.start_finish();
+    let mut seen = Vec::new();
+    while let Some(chunk) = within("reading", theirs.read_chunk()).await.expect("readable") {
+        seen.push(chunk);
+    }
+    assert_eq!(
+        seen,
+        [
+            Chunk::Data { offset: 0, data: Bytes::from_static(b"before") },
+            Chunk::Gap { offset: 6, dropped: 42 },
+            Chunk::Data { offset: 6, data: Bytes::from_static(b"after") },
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_streams_at_once_all_arrive() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    echo(far);
+    let mut tasks = tokio::task::JoinSet::new();
+    for index in 0..1000u64 {
+        let near = near.clone();
+        tasks.spawn(async move {
+            let options = StreamOptions::named(format!("stream {index}"));
+            let mut stream = near.open_stream(options).await.expect("room");
+            let sent = log(index, 2000);
+            stream.write_chunk(sent.clone()).await.expect("written");
+            stream.start_finish();
+            assert_eq!(read_all(&mut stream).await, sent);
+        });
+    }
+    while let Some(done) = within("a stream", tasks.join_next()).await {
+        done.expect("no panic");
+    }
+    let summary = within("close", near.close()).await.expect("in order");
+    assert_eq!((summary.lost, summary.duplicated), (0, 0));
+    assert_eq!(summary.raw_sent, 2_000_000);
+    assert_eq!(summary.verified_streams, 1000);
+}
+
+#[tokio::test]
+async fn close_drains_and_both_sides_agree() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "last words").await;
+    ours.write_chunk(log(5, 500_000)).await.expect("written");
+    ours.start_finish();
+    drop(ours);
+    let closing = tokio::spawn({
+        let near = near.clone();
+        async move { near.close().await }
+    });
+    assert_eq!(read_all(&mut theirs).await, log(5, 500_000));
+    drop(theirs);
+    let summary = within("close", closing).await.expect("no panic").expect("in order");
+    assert_eq!((summary.lost, summary.duplicated, summary.raw_sent), (0, 0, 500_000));
+    let theirs = within("closed", far.closed()).await.expect("in order");
+    assert_eq!(theirs.raw_received, 500_000);
+    assert!(far.accept_stream().await.is_none());
+    assert!(near.open_stream(StreamOptions::named("late")).await.is_err());
+}
+
+#[tokio::test]
+async fn abort_ends_everything_at_once_and_says_why() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (_ours, mut theirs) = stream(&near, &far, "cut short").await;
+    near.abort(ErrorCode::SOURCE_FAILED, "the disk is gone");
+    let error = within("closed", far.closed()).await.expect_err("not in order").to_string();
+    assert!(error.contains("the disk is gone"), "{error}");
+    assert!(within("read", theirs.read_chunk()).await.is_err());
+    assert!(within("closed", near.closed()).await.is_err());
+}
+
+#[tokio::test]
+async fn stats_count_what_went_through() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "counted").await;
+    ours.write_chunk(log(6, 200_000)).await.expect("written");
+    let mut read = 0;
+    while read < 200_000 {
+        if let Some(Chunk::Data { data, .. }) = theirs.read_chunk().await.expect("readable") {
+            read += data.len();
+        }
+    }
+    let stats = near.stats();
+    assert!(stats.link_up);
+    assert_eq!((stats.raw_sent, stats.links, stats.reconnects), (200_000, 1, 0));
+    assert!(stats.wire_sent < 150_000, "gzip is the default: {} on the wire", stats.wire_sent);
+    let one = &stats.streams[0];
+    assert_eq!((one.name.as_str(), one.bytes_sent), ("counted", 200_000));
+    assert_eq!((one.codec_sent, one.send_state), (Some(near.codecs().to_peer), HalfState::Open));
+    assert_eq!(far.stats().raw_received, 200_000);
+}
+
+#[tokio::test]
+async fn a_stream_may_choose_to_go_uncompressed() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let options = StreamOptions::named("raw").codec(CodecId::NONE);
+    let mut ours = near.open_stream(options).await.expect("room");
+    ours.write_chunk(log(7, 100_000)).await.expect("written");
+    ours.start_finish();
+    let mut theirs = within("accept", far.accept_stream()).await.expect("it arrives");
+    assert_eq!(read_all(&mut theirs).await, log(7, 100_000));
+    assert!(near.stats().wire_sent > 100_000);
+}
+
+#[tokio::test]
+async fn start_with_returns_before_there_is_a_server() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    drop(listener);
+    let near = client().start_with(p2_transport::dial::TcpDial::new(&address));
+    let server = Server::builder().bind(&address).await.expect("the port is free again");
+    let far = within("accept", server.accept()).await.expect("it comes");
+    let (mut ours, mut theirs) = stream(&near, &far, "patient").await;
+    ours.write_chunk(Bytes::from_static(b"at last")).await.expect("written");
+    ours.start_finish();
+    assert_eq!(read_all(&mut theirs).await, b"at last");
+}
