@@ -204,10 +204,17 @@ impl Process {
         });
     }
 
-    /// The address on which it says that it listens.
+    /// The address on which a receiver says that it listens.
     #[track_caller]
     pub fn address(&mut self) -> String {
-        self.until("an address on stderr", |process| listening(&process.stderr.text()))
+        self.until("an address on stderr", |process| listening(&process.stderr.text(), ""))
+    }
+
+    /// The address on which a sender says that it listens for the source of this name.
+    #[track_caller]
+    pub fn source_address(&mut self, name: &str) -> String {
+        let end = format!(" for {name}");
+        self.until("an address on stderr", |process| listening(&process.stderr.text(), &end))
     }
 
     /// Waits until `check` has an answer; fails if the child ends before or nothing comes.
@@ -371,21 +378,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The first loopback address with a port, or Unix socket, of the first whole line that has one.
-fn listening(said: &str) -> Option<String> {
-    let lines = said.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    for word in lines.flat_map(str::split_whitespace) {
-        let word = word.trim_matches(|c: char| "`'\",;()".contains(c)).trim_end_matches('.');
-        if word.strip_prefix("unix:").is_some_and(|path| !path.is_empty()) {
-            return Some(word.to_owned());
-        }
-        if let Ok(address) = word.parse::<std::net::SocketAddr>() {
-            if address.port() != 0 {
-                return Some(word.to_owned());
-            }
-        }
-    }
-    None
+/// The address in the first whole line of the form `listening on ADDRESS...` that ends in `end`.
+fn listening(said: &str, end: &str) -> Option<String> {
+    let lines = said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    let mut rests = lines.filter_map(|line| line.strip_prefix("listening on "));
+    rests.find_map(|rest| rest.strip_suffix(end)).map(str::to_owned)
 }
 
 fn show(title: &str, state: &str, stdout: &[u8], stderr: &str) {

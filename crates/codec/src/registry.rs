@@ -53,15 +53,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The codecs of this build: gzip, then zstd, lz4 and snappy where their features are on.
+    /// The codecs of this build: zstd where its feature is on, gzip always, then lz4 and snappy.
     ///
-    /// Gzip comes first in every build, so that a feature adds a choice and changes none.
+    /// Zstd comes first because it shrinks more for less work; gzip is what every build shares.
     pub fn builtin() -> Self {
         Self {
             codecs: vec![
-                Arc::new(builtin::Gzip),
                 #[cfg(feature = "zstd")]
                 Arc::new(builtin::Zstd),
+                Arc::new(builtin::Gzip),
                 #[cfg(feature = "lz4")]
                 Arc::new(builtin::Lz4),
                 #[cfg(feature = "snappy")]
@@ -200,7 +200,7 @@ mod tests {
         let mut registry = Registry::builtin();
         registry.register(Arc::new(Renamed(0xC3, "acme-7"))).unwrap();
         assert_eq!(registry.iter().last().unwrap().name(), "acme-7");
-        assert_eq!(registry.iter().next().unwrap().id(), CodecId::GZIP);
+        assert!(registry.iter().any(|codec| codec.id() == CodecId::GZIP));
         assert_eq!(registry.id_of("acme-7"), Some(CodecId::new(0xC3)));
         assert_eq!(registry.offers(&[CodecId::new(0xC3)])[0].id, CodecId::new(0xC3));
     }

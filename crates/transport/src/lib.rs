@@ -56,6 +56,7 @@ mod server;
 mod sessions;
 mod settings;
 mod shared;
+mod state;
 mod stats;
 mod stream;
 mod supervisor;

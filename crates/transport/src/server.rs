@@ -1,6 +1,7 @@
 //! The side that listens: sessions come, survive their links, and go.
 
 mod accept;
+mod talk;
 
 use std::{
     sync::{

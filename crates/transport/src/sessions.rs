@@ -8,7 +8,9 @@ use std::{
 
 use p2_mux::handshake::{Known, KnownState, Secret};
 
-use crate::shared::Shared;
+use tokio::sync::mpsc::OwnedPermit;
+
+use crate::{Connection, shared::Shared};
 
 /// Sessions at once unless set otherwise.
 pub(crate) const SESSIONS: usize = 128;
@@ -40,6 +42,8 @@ struct Inner {
 struct Live {
     shared: Arc<Shared>,
     secret: Secret,
+    /// Its place in the queue of those to be accepted, until its client is known to know of it.
+    place: Option<OwnedPermit<Connection>>,
     takeovers: VecDeque<Instant>,
     detached: Option<Instant>,
 }
@@ -79,14 +83,32 @@ impl Sessions {
     }
 
     /// Adds a session, if there still is room.
-    pub(crate) fn add(&self, id: [u8; 16], secret: Secret, shared: Arc<Shared>) -> bool {
+    pub(crate) fn add(
+        &self,
+        id: [u8; 16],
+        secret: Secret,
+        shared: Arc<Shared>,
+        place: Option<OwnedPermit<Connection>>,
+    ) -> bool {
         let mut inner = self.lock();
         let room = !inner.closing && inner.live.len() < self.most;
         if room {
-            let live = Live { shared, secret, takeovers: VecDeque::new(), detached: None };
+            let takeovers = VecDeque::new();
+            let live = Live { shared, secret, place, takeovers, detached: None };
             inner.live.insert(id, live);
         }
         room
+    }
+
+    /// The client has sent a frame, so it knows that it has the session. The first time, hands out
+    /// the session's place among those to be accepted.
+    pub(crate) fn heard(&self, id: &[u8; 16]) -> Option<OwnedPermit<Connection>> {
+        self.lock().live.get_mut(id)?.place.take()
+    }
+
+    /// Whether the session still waits for its client's first frame.
+    pub(crate) fn is_unheard(&self, id: &[u8; 16]) -> bool {
+        self.lock().live.get(id).is_some_and(|live| live.place.is_some())
     }
 
     /// The session, for a link that has proven that it may have it.
@@ -119,11 +141,12 @@ impl Sessions {
         waiting.min_by_key(|(since, _)| *since).map(|(_, shared)| shared.clone())
     }
 
-    /// A session is over. Without a `state` nothing is remembered of it.
-    pub(crate) fn bury(&self, id: &[u8; 16], state: Option<KnownState>) {
+    /// A session is over. Without a `state` nothing is remembered of it. Returns whether anyone
+    /// knew of it.
+    pub(crate) fn bury(&self, id: &[u8; 16], state: Option<KnownState>) -> bool {
         let mut inner = self.lock();
-        let Some(live) = inner.live.remove(id) else { return };
-        let Some(state) = state else { return };
+        let Some(live) = inner.live.remove(id) else { return false };
+        let (Some(state), None) = (state, live.place) else { return false };
         let epoch = live.shared.with(|state| state.session.epoch());
         inner.tombs.insert(*id, (live.secret, epoch, state));
         inner.buried.push_back(*id);
@@ -132,6 +155,7 @@ impl Sessions {
                 inner.tombs.remove(&oldest);
             }
         }
+        true
     }
 
     /// Takes nobody in any more and hands out those who are there.
@@ -179,13 +203,13 @@ mod tests {
     #[test]
     fn there_is_room_for_as_many_as_allowed() {
         let sessions = Sessions::new(2);
-        assert!(sessions.add([1; 16], secret(), session()));
+        assert!(sessions.add([1; 16], secret(), session(), None));
         assert!(sessions.room().is_ok());
-        assert!(sessions.add([2; 16], secret(), session()));
+        assert!(sessions.add([2; 16], secret(), session(), None));
         assert!(sessions.room().is_err());
-        assert!(!sessions.add([3; 16], secret(), session()));
+        assert!(!sessions.add([3; 16], secret(), session(), None));
         sessions.bury(&[1; 16], None);
-        assert!(sessions.add([3; 16], secret(), session()));
+        assert!(sessions.add([3; 16], secret(), session(), None));
     }
 
     #[test]
@@ -193,7 +217,7 @@ mod tests {
         let sessions = Sessions::new(1);
         let shared = session();
         attach(&shared, 1);
-        sessions.add([1; 16], secret(), shared);
+        sessions.add([1; 16], secret(), shared, None);
         for _ in 0..TAKEOVERS {
             assert!(sessions.take_over(&[1; 16]).is_ok());
         }
@@ -203,7 +227,7 @@ mod tests {
     #[test]
     fn coming_back_after_a_lost_link_is_no_takeover() {
         let sessions = Sessions::new(1);
-        sessions.add([1; 16], secret(), session());
+        sessions.add([1; 16], secret(), session(), None);
         for _ in 0..3 * TAKEOVERS {
             assert!(sessions.take_over(&[1; 16]).is_ok());
         }
@@ -213,14 +237,14 @@ mod tests {
     fn the_session_longest_without_a_link_makes_room() {
         let sessions = Sessions::new(SESSIONS);
         let oldest = session();
-        sessions.add([0; 16], secret(), oldest.clone());
+        sessions.add([0; 16], secret(), oldest.clone(), None);
         assert!(sessions.detach(&[0; 16]).is_none());
         for index in 1..DETACHED {
             let id = [index as u8; 16];
-            sessions.add(id, secret(), session());
+            sessions.add(id, secret(), session(), None);
             assert!(sessions.detach(&id).is_none(), "{index}");
         }
-        sessions.add([255; 16], secret(), session());
+        sessions.add([255; 16], secret(), session(), None);
         let victim = sessions.detach(&[255; 16]).expect("one too many");
         assert!(Arc::ptr_eq(&victim, &oldest));
     }
@@ -230,7 +254,7 @@ mod tests {
         let sessions = Sessions::new(1);
         let id = |n: usize| (n as u128).to_le_bytes();
         for n in 0..=TOMBS {
-            sessions.add(id(n), secret(), session());
+            sessions.add(id(n), secret(), session(), None);
             sessions.bury(&id(n), Some(KnownState::Closed));
         }
         assert!(sessions.look_up(&id(0)).is_none());

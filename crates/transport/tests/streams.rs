@@ -188,7 +188,7 @@ async fn a_gap_of_the_source_is_seen_by_the_reader() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_streams_at_once_all_arrive() {
     let server = server().await;
     let (near, far) = pair(&server, &server.local_addr()).await;

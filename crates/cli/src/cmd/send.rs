@@ -3,7 +3,7 @@
 use p2_transport::dial::Target;
 use p2_transport::{Connection, ErrorCode, LinkState};
 
-use super::session::{patience, retry_on_hangup};
+use super::session::{close, patience, retry_on_hangup};
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::report::{Report, Side, Watched};
@@ -118,20 +118,6 @@ async fn deliver(
         }
     }
     Ok(exit_of(&outcome, report))
-}
-
-/// Ends the session in order; `None` if the user or the timeout would not wait for it.
-async fn close(
-    connection: &Connection,
-    mut stop: tokio::sync::watch::Receiver<Stop>,
-) -> Option<Result<p2_transport::SessionSummary, p2_transport::SessionError>> {
-    tokio::select! {
-        closed = connection.close() => Some(closed),
-        _ = stop.wait_for(|step| *step == Stop::Now) => {
-            connection.abort(ErrorCode::CANCELLED, "the sender was stopped");
-            None
-        }
-    }
 }
 
 fn second(signals: &Signals) -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use p2_transport::{Connection, ErrorCode, SessionError, SessionSummary};
 use tokio::sync::watch;
 
 use crate::report::Report;
@@ -33,8 +34,22 @@ pub(super) fn patience(signals: &Signals, report: &Report, limit: Duration) -> w
     stop
 }
 
+/// Ends the session in order; `None` if the user or the timeout would not wait for it.
+pub(super) async fn close(
+    connection: &Connection,
+    mut stop: watch::Receiver<Stop>,
+) -> Option<Result<SessionSummary, SessionError>> {
+    tokio::select! {
+        closed = connection.close() => Some(closed),
+        _ = stop.wait_for(|step| *step == Stop::Now) => {
+            connection.abort(ErrorCode::CANCELLED, "the sender was stopped");
+            None
+        }
+    }
+}
+
 /// Passes each SIGHUP on: skip the present wait and dial now.
-pub(super) fn retry_on_hangup(signals: &Signals, connection: &p2_transport::Connection) {
+pub(super) fn retry_on_hangup(signals: &Signals, connection: &Connection) {
     let (mut signals, connection) = (signals.clone(), connection.clone());
     tokio::spawn(async move {
         loop {

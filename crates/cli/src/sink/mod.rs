@@ -26,7 +26,7 @@ use self::format::LineFormat;
 use self::stdout::{LineSink, RawSink};
 
 pub(crate) use self::drain::{Failure, Outcome, drain, refuse};
-pub(crate) use self::error::{Problem, SinkError};
+pub(crate) use self::error::SinkError;
 pub(crate) use self::escape::text as escape_text;
 pub(crate) use self::format::json_string;
 pub(crate) use self::settings::{Ack, Format, SinkSettings};

@@ -215,13 +215,16 @@ impl Encoders {
             return Ok(Ahead::default());
         }
         let mut lanes: HashMap<StreamId, Lane> = HashMap::new();
-        for job in batch.iter().filter_map(encodable) {
-            if !lanes.contains_key(&job.stream) {
+        for (stream, cost) in costs {
+            let first = batch.iter().filter_map(encodable).find(|job| job.stream == stream);
+            if let Some(job) = first {
                 self.encoder(job);
-                let Some(encoder) = self.streams.remove(&job.stream) else { continue };
-                let cost = costs.get(&job.stream).copied().unwrap_or_default();
-                lanes.insert(job.stream, Lane::new(job.stream, encoder, cost));
             }
+            if let Some(encoder) = self.streams.remove(&stream) {
+                lanes.insert(stream, Lane::new(stream, encoder, cost));
+            }
+        }
+        for job in batch.iter().filter_map(encodable) {
             if let Some(lane) = lanes.get_mut(&job.stream) {
                 lane.jobs.push(job.chunks.clone());
             }

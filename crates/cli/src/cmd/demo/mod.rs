@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use self::relay::Scissors;
 use super::send::observer;
-use super::session::patience;
+use super::session::{close, patience};
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::report::{Report, Side, Watched, bytes, count};
@@ -59,11 +59,14 @@ pub(crate) async fn run(settings: DemoSettings) -> anyhow::Result<Exit> {
     let stop = patience(&signals, &report, shared.drain_timeout);
     let (sources, attributes) = traffic(&settings);
     let tell = observer(report.clone());
-    let sent = source::run(sources, attributes, connection.clone(), stop, tell).await;
+    let sent = source::run(sources, attributes, connection.clone(), stop.clone(), tell).await;
     cutting.abort();
     let stats = connection.stats();
-    let summary = connection.close().await.map_err(UserError::from)?;
+    let closed = close(&connection, stop).await;
     let _ = telling.await;
+    let Some(summary) = closed.transpose().map_err(UserError::from)? else {
+        return Ok(signals.exit().unwrap_or(Exit::Unacknowledged));
+    };
     let delivered = receiver.await?;
     report.done(Side::Sender, &summary, Some(&stats));
     report.say(&format!(

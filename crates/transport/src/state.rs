@@ -1,0 +1,368 @@
+//! What a session's lock protects: the session itself, and what is known of it beside.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, Time};
+
+use crate::{
+    Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, SessionStats, StreamError,
+    StreamStats, Unacknowledged, clock,
+    ledger::{Frame, Ledger},
+    shared::Outcome,
+};
+
+/// Times one offset may fail to decode before its stream is given up: a damaged link heals by
+/// resuming, damaged content does not.
+const DECODE_ATTEMPTS: u32 = 3;
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub(crate) session: Session,
+    pub(crate) id: SessionId,
+    pub(crate) name: String,
+    pub(crate) peer: PeerInfo,
+    pub(crate) codecs: Negotiated,
+    /// When the writer will look again by itself; `None` while it is at work.
+    pub(crate) armed: Option<Time>,
+    pub(crate) handshakes_sent: u64,
+    pub(crate) handshakes_received: u64,
+    waiting: HashMap<StreamId, Wakers>,
+    ledger: Ledger,
+    /// Why the session was ended here; says more than the session itself knows.
+    failure: Option<SessionError>,
+    failed_offsets: HashMap<StreamId, (u64, u32)>,
+    broken: HashSet<StreamId>,
+    decode_errors: u64,
+    pub(crate) first_up: Option<Time>,
+    down_since: Option<Time>,
+    /// The outage that the present link ended.
+    bridged: Duration,
+    outage: Duration,
+}
+
+/// Who waits for one stream: one reader, one writer, one who finishes.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    read: Option<Waker>,
+    write: Option<Waker>,
+    end: Option<Waker>,
+}
+
+/// What to do once the lock is released.
+#[derive(Default)]
+pub(crate) struct Effects {
+    pub(crate) wakers: Vec<Waker>,
+    pub(crate) events: Vec<SessionEvent>,
+    pub(crate) arrivals: usize,
+    pub(crate) openings: bool,
+    pub(crate) transmit: bool,
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl State {
+    pub(crate) fn new(session: Session, name: String) -> Self {
+        Self {
+            session,
+            id: SessionId::default(),
+            name,
+            peer: PeerInfo::default(),
+            codecs: Negotiated::default(),
+            armed: None,
+            handshakes_sent: 0,
+            handshakes_received: 0,
+            first_up: None,
+            waiting: HashMap::new(),
+            ledger: Ledger::default(),
+            failure: None,
+            failed_offsets: HashMap::new(),
+            broken: HashSet::new(),
+            decode_errors: 0,
+            down_since: None,
+            bridged: Duration::ZERO,
+            outage: Duration::ZERO,
+        }
+    }
+
+    /// Where tasks wait for a stream.
+    pub(crate) fn wakers(&mut self, id: StreamId) -> &mut Wakers {
+        self.waiting.entry(id).or_default()
+    }
+
+    /// The application has let go of a stream.
+    pub(crate) fn release(&mut self, now: Time, id: StreamId) {
+        self.waiting.remove(&id);
+        self.failed_offsets.remove(&id);
+        self.broken.remove(&id);
+        self.session.release(now, id);
+    }
+
+    /// Whether this link still carries the session.
+    pub(crate) fn carries(&self, epoch: u64) -> bool {
+        self.session.is_attached() && self.session.epoch() == epoch
+    }
+
+    /// A link was attached, over `peer`.
+    pub(crate) fn link_up(&mut self, now: Time, peer: PeerInfo, codecs: Negotiated) {
+        self.first_up.get_or_insert(now);
+        self.bridged = self.last_outage(now);
+        self.down_since = None;
+        self.outage = self.outage.saturating_add(self.bridged);
+        (self.peer, self.codecs) = (peer, codecs);
+    }
+
+    /// Closes in order. A session without a link so far has nothing to say goodbye to.
+    pub(crate) fn close(&mut self) {
+        self.session.close("");
+        if self.first_up.is_none() && self.session.stats().streams.is_empty() {
+            self.session.confirm_closed();
+        }
+    }
+
+    /// Nobody holds the session or any of its streams any more: closes it, and turns away what
+    /// nobody will accept.
+    pub(crate) fn orphaned(&mut self, now: Time) {
+        self.close();
+        while let Some(id) = self.session.accept() {
+            self.session.reset(now, id, ErrorCode::REFUSED_STREAM);
+            self.session.stop(now, id, ErrorCode::REFUSED_STREAM);
+            self.session.release(now, id);
+        }
+    }
+
+    /// The peer has no such session any more. If only the farewell was missing, that is as good.
+    pub(crate) fn forgotten(&mut self, why: impl FnOnce(Vec<Unacknowledged>) -> SessionError) {
+        if self.session.ended().is_none() {
+            self.failure = Some(why(self.unacknowledged()));
+            if self.session.confirm_closed() {
+                self.failure = None;
+            }
+        }
+    }
+
+    /// The link of `epoch` is gone, if it still was the session's.
+    pub(crate) fn link_down(&mut self, now: Time, epoch: u64) -> bool {
+        let current = self.carries(epoch);
+        if current {
+            self.session.detach(now);
+            self.armed = None;
+            self.down_since = Some(now);
+        }
+        current
+    }
+
+    /// Ends the session for a reason that it does not know itself.
+    pub(crate) fn fail(&mut self, error: SessionError, code: ErrorCode, reason: &str) {
+        self.failure = Some(error);
+        self.session.abort(code, reason);
+    }
+
+    /// A payload did not decode. Three times at one place are no accident of the link.
+    pub(crate) fn decode_failed(&mut self, now: Time, stream: StreamId, offset: u64) {
+        self.decode_errors = self.decode_errors.saturating_add(1);
+        let entry = self.failed_offsets.entry(stream).or_insert((offset, 0));
+        if entry.0 != offset {
+            *entry = (offset, 0);
+        }
+        entry.1 = entry.1.saturating_add(1);
+        if entry.1 >= DECODE_ATTEMPTS {
+            self.failed_offsets.remove(&stream);
+            self.broken.insert(stream);
+            self.session.stop(now, stream, ErrorCode::INTEGRITY);
+            self.session.reset(now, stream, ErrorCode::INTEGRITY);
+        }
+    }
+
+    /// A frame failed its checksum, or was no frame.
+    pub(crate) fn frame_failed(&mut self) {
+        self.decode_errors = self.decode_errors.saturating_add(1);
+    }
+
+    /// The session's error in the words of the application.
+    pub(crate) fn stream_error(&self, id: StreamId, error: mux::StreamError) -> StreamError {
+        match error {
+            _ if self.broken.contains(&id) => StreamError::Integrity,
+            mux::StreamError::Reset(ErrorCode::INTEGRITY)
+            | mux::StreamError::Stopped(ErrorCode::INTEGRITY)
+            | mux::StreamError::Digest { .. } => StreamError::Integrity,
+            mux::StreamError::Reset(code) => StreamError::Reset(code),
+            mux::StreamError::Stopped(code) => StreamError::Stopped(code),
+            mux::StreamError::Unidirectional => StreamError::Direction,
+            mux::StreamError::SessionEnded(ended) => {
+                StreamError::Session(self.session_error(&ended))
+            }
+            _ => StreamError::Ended,
+        }
+    }
+
+    /// Why the session is over, for whoever still wants something of it.
+    pub(crate) fn session_error(&self, ended: &Ended) -> SessionError {
+        if let Some(failure) = &self.failure {
+            return failure.clone();
+        }
+        let (code, reason) = (ended.code, ended.reason.clone());
+        match (ended.by_peer, code) {
+            (false, ErrorCode::NO_ERROR) => SessionError::Closed,
+            (false, _) => SessionError::Aborted { code, reason },
+            (true, _) => {
+                SessionError::ClosedByPeer { code, reason, unacknowledged: self.unacknowledged() }
+            }
+        }
+    }
+
+    /// Streams with bytes that the peer has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> Vec<Unacknowledged> {
+        let stats = self.session.stats();
+        let open = |stream: &&mux::StreamStats| {
+            let half = StreamStats::of(stream).send_state;
+            let pending = matches!(half, crate::HalfState::Open | crate::HalfState::Ending);
+            pending && stream.bytes_written > stream.acked_by_peer
+        };
+        let describe = |stream: &mux::StreamStats| Unacknowledged {
+            id: stream.id,
+            label: stream.label,
+            name: stream.name.clone(),
+            acknowledged: stream.acked_by_peer,
+            bytes: stream.bytes_written.saturating_sub(stream.acked_by_peer),
+        };
+        stats.streams.iter().filter(open).map(describe).collect()
+    }
+
+    /// Every figure.
+    pub(crate) fn stats(&self, now: Time) -> SessionStats {
+        let stats = self.session.stats();
+        let sums = self.ledger.total(&stats.streams);
+        let totals = &stats.totals;
+        let without = self.last_outage(now);
+        SessionStats {
+            name: self.name.clone(),
+            id: self.id,
+            epoch: stats.epoch,
+            link_up: stats.attached,
+            rtt: stats.rtt,
+            min_rtt: stats.min_rtt,
+            links: totals.links,
+            reconnects: totals.links.saturating_sub(1),
+            resumes: totals.resumes,
+            replayed_bytes: totals.replayed,
+            duplicate_bytes: totals.duplicates_discarded,
+            wire_sent: totals.wire_sent.saturating_add(self.handshakes_sent),
+            wire_received: totals.wire_received.saturating_add(self.handshakes_received),
+            raw_sent: sums.sent,
+            raw_received: sums.received,
+            frames_sent: totals.frames_sent,
+            frames_received: totals.frames_received,
+            pings_sent: totals.pings_sent,
+            pongs_received: totals.pings_answered,
+            pings_missed: totals.pings_missed,
+            pings_answered: totals.pings_received,
+            retained: stats.retained,
+            retained_limit: stats.retained_limit,
+            streams: stats.streams.iter().map(StreamStats::of).collect(),
+            closed_streams: totals.streams_forgotten,
+            decode_errors: self.decode_errors,
+            outage: self.outage.saturating_add(without),
+        }
+    }
+
+    /// Takes what the session has to tell, for after the lock.
+    pub(crate) fn drain(&mut self, effects: &mut Effects) {
+        let now = clock::now();
+        while let Some(event) = self.session.poll_event() {
+            self.take(now, event, effects);
+        }
+        let timeout = self.session.timeout();
+        let sooner = self.armed.is_some_and(|armed| timeout.is_some_and(|at| at < armed));
+        effects.transmit = sooner || self.session.wants_transmit(now);
+    }
+
+    fn take(&mut self, now: Time, event: Event, effects: &mut Effects) {
+        let mut wake = |waker: Option<Waker>| effects.wakers.extend(waker);
+        match event {
+            Event::Incoming => effects.arrivals = effects.arrivals.saturating_add(1),
+            Event::Readable(id) => wake(self.waiting.get_mut(&id).and_then(|w| w.read.take())),
+            Event::Writable(id) => wake(self.waiting.get_mut(&id).and_then(|w| w.write.take())),
+            Event::SendEnded(id) => {
+                if let Some(wakers) = self.waiting.get_mut(&id) {
+                    wake(wakers.write.take());
+                    wake(wakers.end.take());
+                }
+            }
+            Event::Forgotten(stats) => {
+                self.ledger.enter(&stats);
+                effects.events.push(SessionEvent::StreamClosed { id: stats.id });
+            }
+            Event::CanOpen => effects.openings = true,
+            Event::HeartbeatSent => effects.events.push(SessionEvent::HeartbeatSent),
+            Event::HeartbeatReceived => effects.events.push(SessionEvent::HeartbeatReceived),
+            Event::HeartbeatAnswered { rtt } => {
+                effects.rtt = Some(rtt);
+                effects.events.push(SessionEvent::HeartbeatAnswered { rtt });
+            }
+            Event::HeartbeatMissed => effects.events.push(SessionEvent::HeartbeatMissed),
+            Event::Resumed { replay, streams } => effects.events.push(SessionEvent::Resumed {
+                outage: self.bridged,
+                replayed: replay,
+                streams: usize::try_from(streams).unwrap_or(usize::MAX),
+            }),
+            Event::GoingAway => effects.events.push(SessionEvent::GoingAway),
+            Event::Ended(ended) => {
+                effects.outcome = Some(self.outcome(now, &ended));
+                // Whoever waits for a stream learns of the end by asking again.
+                for wakers in self.waiting.values_mut() {
+                    let all = [wakers.read.take(), wakers.write.take(), wakers.end.take()];
+                    effects.wakers.extend(all.into_iter().flatten());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How long there has been no link.
+    fn last_outage(&self, now: Time) -> Duration {
+        self.down_since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    fn outcome(&self, now: Time, ended: &Ended) -> Outcome {
+        let in_order = self.failure.is_none() && ended.code == ErrorCode::NO_ERROR;
+        if !in_order || !self.unacknowledged().is_empty() {
+            return Err(self.session_error(ended));
+        }
+        let without = self.last_outage(now);
+        let frame = Frame {
+            name: self.name.clone(),
+            id: self.id,
+            lasted: self.first_up.map_or(Duration::ZERO, |up| now.since(up)),
+            outage: self.outage.saturating_add(without),
+            handshakes_sent: self.handshakes_sent,
+            handshakes_received: self.handshakes_received,
+        };
+        Ok(Arc::new(self.ledger.summary(&self.session.stats(), frame)))
+    }
+}
+
+impl Wakers {
+    pub(crate) fn on_read(&mut self, cx: &Context<'_>) {
+        register(&mut self.read, cx);
+    }
+
+    pub(crate) fn on_write(&mut self, cx: &Context<'_>) {
+        register(&mut self.write, cx);
+    }
+
+    pub(crate) fn on_end(&mut self, cx: &Context<'_>) {
+        register(&mut self.end, cx);
+    }
+}
+
+fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
