@@ -24,9 +24,7 @@ fn encode_data(criterion: &mut Criterion) {
         group.bench_function(id(size, crc), |bencher| {
             bencher.iter(|| {
                 out.clear();
-                black_box(&frame)
-                    .encode(&mut out, crc)
-                    .expect("a valid frame");
+                black_box(&frame).encode(&mut out, crc).expect("a valid frame");
                 black_box(out.len())
             });
         });
@@ -64,18 +62,13 @@ fn decode_data(criterion: &mut Criterion) {
         let count = if size < 1024 { BATCH } else { 4 };
         let wire = wire(&data(size), count, crc);
         group.throughput(Throughput::Bytes((size * count) as u64));
-        group.bench_function(id(size, crc), |bencher| {
-            decode_all(bencher, &wire, count, crc)
-        });
+        group.bench_function(id(size, crc), |bencher| decode_all(bencher, &wire, count, crc));
     }
 }
 
 fn credit(criterion: &mut Criterion) {
-    let frame = Frame::Credit(Credit {
-        stream: stream(),
-        acked: 1 << 40,
-        limit: (1 << 40) + 262_144,
-    });
+    let frame =
+        Frame::Credit(Credit { stream: stream(), acked: 1 << 40, limit: (1 << 40) + 262_144 });
     let mut group = criterion.benchmark_group("frame/credit");
     group.throughput(Throughput::Elements(BATCH as u64));
     for crc in [false, true] {
@@ -85,9 +78,7 @@ fn credit(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.clear();
                 for _ in 0..BATCH {
-                    black_box(&frame)
-                        .encode(&mut out, crc)
-                        .expect("a valid frame");
+                    black_box(&frame).encode(&mut out, crc).expect("a valid frame");
                 }
                 black_box(out.len())
             });
@@ -101,15 +92,8 @@ fn credit(criterion: &mut Criterion) {
 
 /// Decodes `count` frames from a fresh buffer; filling the buffer is not measured.
 fn decode_all(bencher: &mut criterion::Bencher<'_>, wire: &[u8], count: usize, crc: bool) {
-    let policy = if crc {
-        CrcPolicy::Required
-    } else {
-        CrcPolicy::Off
-    };
-    let limits = DecodeLimits {
-        crc: policy,
-        ..DecodeLimits::default()
-    };
+    let policy = if crc { CrcPolicy::Required } else { CrcPolicy::Off };
+    let limits = DecodeLimits { crc: policy, ..DecodeLimits::default() };
     bencher.iter_batched_ref(
         || BytesMut::from(wire),
         |buf| {
@@ -122,9 +106,7 @@ fn decode_all(bencher: &mut criterion::Bencher<'_>, wire: &[u8], count: usize, c
 }
 
 fn cases() -> impl Iterator<Item = (usize, bool)> {
-    SIZES
-        .into_iter()
-        .flat_map(|size| [(size, false), (size, true)])
+    SIZES.into_iter().flat_map(|size| [(size, false), (size, true)])
 }
 
 fn id(size: usize, crc: bool) -> BenchmarkId {
@@ -138,14 +120,7 @@ fn stream() -> StreamId {
 fn data(size: usize) -> Frame {
     let (offset, codec, restart) = (1 << 40, CodecId::NONE, false);
     let payload = Bytes::from(vec![b'x'; size]);
-    Frame::Data(Data {
-        stream: stream(),
-        offset,
-        codec,
-        restart,
-        raw_len: size as u32,
-        payload,
-    })
+    Frame::Data(Data { stream: stream(), offset, codec, restart, raw_len: size as u32, payload })
 }
 
 fn wire(frame: &Frame, count: usize, crc: bool) -> Vec<u8> {

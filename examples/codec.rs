@@ -143,11 +143,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     registry.register(Arc::new(PackBits))?;
     let preference = [PACKBITS, CodecId::GZIP];
 
-    let server = Server::builder()
-        .registry(registry.clone())
-        .codecs(preference)
-        .bind("127.0.0.1:0")
-        .await?;
+    let server =
+        Server::builder().registry(registry.clone()).codecs(preference).bind("127.0.0.1:0").await?;
     let connection = Client::builder()
         .registry(registry)
         .codecs(preference)

@@ -10,7 +10,7 @@
 //! `freeze` (silence; new links work), `thaw`, `hole` (silence for new links too), `refuse` (new
 //! links close at once), `heal`, `stat`, `quit`.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the tests use the rest of the relay")]
+#![allow(dead_code, unreachable_pub, reason = "the tests use the rest of the relay")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks to a person")]
 
 #[path = "../tests/support/relay.rs"]

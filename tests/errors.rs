@@ -161,7 +161,8 @@ fn another_protocol_on_the_port_is_named() {
 fn what_a_stranger_says_does_not_reach_the_terminal_as_it_is() {
     let env = Env::new();
     let stranger = stranger(|mut socket| {
-        let _ = socket.write_all(b"\x1b[2J\x1b]0;gotcha\x07 welcome to something else entirely\r\n");
+        let _ =
+            socket.write_all(b"\x1b[2J\x1b]0;gotcha\x07 welcome to something else entirely\r\n");
         let _ = socket.read(&mut [0; 256]);
     });
     let ended = env.send(&stranger, &["--gen=1", "--retry-limit=1"]).run();

@@ -70,8 +70,7 @@ async fn a_stream_is_opened_written_and_finished() -> Result<(), Box<dyn std::er
         .codecs([CodecId::ZSTD, CodecId::GZIP])
         .connect(&server.local_addr())
         .await?;
-    let mut log =
-        client.open_stream(StreamOptions::named("app").priority(Priority::High)).await?;
+    let mut log = client.open_stream(StreamOptions::named("app").priority(Priority::High)).await?;
     log.write_all(b"hello\n").await?;
     within("finishing", log.finish()).await?;
     drop(log);
@@ -157,8 +156,7 @@ async fn a_stream_that_nobody_reads_holds_up_no_other_and_little_memory() {
     let content = |n: u64| random(n, 4 << 20);
     let mut writers = Vec::new();
     for n in 0..8_u64 {
-        let mut stream =
-            near.open_stream(StreamOptions::named(n.to_string())).await.expect("room");
+        let mut stream = near.open_stream(StreamOptions::named(n.to_string())).await.expect("room");
         writers.push(tokio::spawn(async move {
             stream.write_chunk(Bytes::from(content(n))).await.expect("writable");
             stream.finish().await.expect("acknowledged");
@@ -173,7 +171,11 @@ async fn a_stream_that_nobody_reads_holds_up_no_other_and_little_memory() {
         } else {
             readers.push(tokio::spawn(async move {
                 let n = stream.name().parse().expect("a number");
-                assert_same(stream.name().to_owned().as_str(), &read_all(&mut stream).await, &content(n));
+                assert_same(
+                    stream.name().to_owned().as_str(),
+                    &read_all(&mut stream).await,
+                    &content(n),
+                );
             }));
         }
     }
@@ -279,10 +281,45 @@ async fn hostile_names_become_files_inside_the_directory() {
     let (receiver, address) = env.recv(&["--once", "--dir=deep/out"]);
     let long = "x".repeat(255);
     let names = [
-        "", ".", "..", "/", "../x", "../../x", "/etc/passwd", "a/b", "a\\b", "-rf", "--", "~",
-        "~root", ".hidden", "x~2", "x~gaps", "%2E", "a\0b", "a\nb", "\u{1b}[2J", "\u{202e}gnp",
-        "ünïcode", "con", "aux.txt", "a b", "*", "?", "$HOME", "`id`", "'", "\"", "|", "&", ";",
-        "..\u{2215}..", "\u{ff0e}\u{ff0e}", "x", "X", &long,
+        "",
+        ".",
+        "..",
+        "/",
+        "../x",
+        "../../x",
+        "/etc/passwd",
+        "a/b",
+        "a\\b",
+        "-rf",
+        "--",
+        "~",
+        "~root",
+        ".hidden",
+        "x~2",
+        "x~gaps",
+        "%2E",
+        "a\0b",
+        "a\nb",
+        "\u{1b}[2J",
+        "\u{202e}gnp",
+        "ünïcode",
+        "con",
+        "aux.txt",
+        "a b",
+        "*",
+        "?",
+        "$HOME",
+        "`id`",
+        "'",
+        "\"",
+        "|",
+        "&",
+        ";",
+        "..\u{2215}..",
+        "\u{ff0e}\u{ff0e}",
+        "x",
+        "X",
+        &long,
     ];
     let session = "../../s\u{1b}[2J";
     let near = within("connecting", client().session_name(session).connect(&address))

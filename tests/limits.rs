@@ -46,9 +46,8 @@ fn the_smallest_buffer_is_enough_for_any_file() {
 fn a_reader_that_stalls_pauses_the_source_and_memory_stays_bounded() {
     let size = long_or(1 << 30, 128 << 20);
     let env = Env::new();
-    let program = env
-        .p2(&["recv", "--listen=127.0.0.1:0", "--once", "--format=raw", "--only=app"])
-        .held();
+    let program =
+        env.p2(&["recv", "--listen=127.0.0.1:0", "--once", "--format=raw", "--only=app"]).held();
     let (receiver, address) = env.listening(program);
     let content = random(1, size);
     env.write("in", &content);

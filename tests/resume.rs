@@ -16,10 +16,8 @@ const BEATS: [&str; 2] = ["--heartbeat=500ms", "--heartbeat-timeout=3s"];
 #[test]
 fn eight_streams_of_mixed_kinds_survive_cut_after_cut() {
     let seed = seed();
-    let (each, cuts, range) = long_or(
-        (62_500_000, 200, 64_000..2_000_000),
-        (3_000_000, 25, 64_000..500_000),
-    );
+    let (each, cuts, range) =
+        long_or((62_500_000, 200, 64_000..2_000_000), (3_000_000, 25, 64_000..500_000));
     let env = Env::new();
     let (receiver, address) = env.recv(&["--once", "--dir=out", "--events=r.ndjson"]);
     let relay = Relay::to(&address, seed);
@@ -194,7 +192,8 @@ fn a_hangup_signal_dials_at_once() {
     env.write("in", &content);
     // Waits far beyond the patience of this test, unless it is told otherwise.
     let line = ["--file=in", "--limit=1MiB/s", "--retry-min=1h", "--retry-max=24h"];
-    let mut sender = env.p2(&[&["send", &relay.address(), "--session=s"], &line[..]].concat()).start();
+    let mut sender =
+        env.p2(&[&["send", &relay.address(), "--session=s"], &line[..]].concat()).start();
     eventually("a part is carried", || (relay.carried() > 300_000).then_some(()));
     relay.refuse();
     relay.cut(Cut::Fin);

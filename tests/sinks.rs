@@ -127,10 +127,8 @@ fn a_name_with_dots_and_slashes_stays_in_the_directory() {
     sender.wait().exits(2);
     drop(receiver);
     let (receiver, address) = env.recv(&["--once", "--dir=deep/out"]);
-    let mut sender = env
-        .p2(&["send", &address, "--stdin=../../x", "--session=../../s"])
-        .pipe()
-        .start();
+    let mut sender =
+        env.p2(&["send", &address, "--stdin=../../x", "--session=../../s"]).pipe().start();
     sender.write(b"hello\n");
     sender.wait().receipt();
     receiver.wait().receipt();

@@ -70,11 +70,11 @@ fn a_pipe_without_any_flag_is_the_source() {
 fn what_a_command_writes_is_a_stream_and_its_errors_are_not() {
     let env = Env::new();
     let (receiver, address) = env.recv_dir();
-    let line = ["--exec=job=echo one; echo oops >&2; echo two", "--exec=LANG=C seq 3"];
+    let line = ["--exec=job=echo one; echo oops >&2; echo two", "--exec==LANG=C seq 3"];
     env.send(&address, &line).run().receipt().says(&["[job] oops"]);
     receiver.wait().receipt();
     assert_file(&env.out("job"), b"one\ntwo\n");
-    assert_file(&env.out("LANG"), b"1\n2\n3\n");
+    assert_file(&env.out("seq"), b"1\n2\n3\n");
 }
 
 #[test]

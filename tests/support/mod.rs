@@ -1,5 +1,5 @@
 //! What the end-to-end tests stand on: a directory of their own, the real program, a relay.
-#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test file uses a part")]
 #![allow(clippy::print_stdout, reason = "what a failed test has to say")]
 
 pub mod corpus;

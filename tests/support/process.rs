@@ -364,12 +364,7 @@ impl Output {
         let mut guard = self.bytes();
         while !self.over.load(Ordering::SeqCst) {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { return };
-            guard = self
-                .held
-                .1
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            guard = self.held.1.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use p2_transport::{
-    BindError, ConnectError, DialError, ErrorCode, SessionError, StreamError, TokenError, Unacknowledged,
+    BindError, ConnectError, DialError, ErrorCode, SessionError, StreamError, TokenError,
+    Unacknowledged,
 };
 
 use crate::exit::Exit;
@@ -25,11 +26,7 @@ pub(crate) struct UserError {
 impl UserError {
     /// What failed and why, in one sentence without a full stop.
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self {
-            exit,
-            what: what.into(),
-            hints: Vec::new(),
-        }
+        Self { exit, what: what.into(), hints: Vec::new() }
     }
 
     /// The command line, the environment or a file it names is wrong.
@@ -61,11 +58,7 @@ impl UserError {
     }
 
     fn lines(&self, style: Style) -> Vec<String> {
-        let mut lines = vec![format!(
-            "{} {}",
-            style.paint(Tone::Error, "error:"),
-            self.what
-        )];
+        let mut lines = vec![format!("{} {}", style.paint(Tone::Error, "error:"), self.what)];
         for hint in &self.hints {
             lines.push(format!("  {} {hint}", style.paint(Tone::Hint, "next:")));
         }
@@ -106,7 +99,12 @@ impl From<ConnectError> for UserError {
 
 impl From<&SessionError> for UserError {
     fn from(error: &SessionError) -> Self {
-        let said = Self::new(session_exit(error), escape_text(&error.to_string()));
+        let mut said = Self::new(session_exit(error), escape_text(&error.to_string()));
+        if let SessionError::Refused(cause) | SessionError::RetriesExhausted { last: cause, .. } =
+            error
+        {
+            said.hints = Self::from(cause.as_ref()).hints;
+        }
         match unacknowledged(error) {
             [] => said,
             streams => said.hint(format!(
@@ -247,19 +245,11 @@ fn listed(streams: &[Unacknowledged]) -> String {
         .take(NAMED_STREAMS)
         .map(|stream| {
             let name = escape_text(&stream.name);
-            format!(
-                "{name} from offset {} ({})",
-                stream.acknowledged,
-                format_size(stream.bytes)
-            )
+            format!("{name} from offset {} ({})", stream.acknowledged, format_size(stream.bytes))
         })
         .collect();
     let mut text = named.join(", ");
-    if let Some(more) = streams
-        .len()
-        .checked_sub(NAMED_STREAMS)
-        .filter(|more| *more > 0)
-    {
+    if let Some(more) = streams.len().checked_sub(NAMED_STREAMS).filter(|more| *more > 0) {
         text.push_str(&format!(" and {more} more"));
     }
     text
@@ -293,9 +283,7 @@ mod tests {
     }
 
     fn nobody() -> ConnectError {
-        ConnectError::Dial(DialError::Refused {
-            target: "h:9000".into(),
-        })
+        ConnectError::Dial(DialError::Refused { target: "h:9000".into() })
     }
 
     #[test]
@@ -304,85 +292,27 @@ mod tests {
         let why = || "because".to_owned();
         let second = Duration::from_secs(1);
         for (error, exit) in [
-            (
-                ConnectError::Target {
-                    target: target(),
-                    why: why(),
-                },
-                Exit::Usage,
-            ),
+            (ConnectError::Target { target: target(), why: why() }, Exit::Usage),
             (nobody(), Exit::NoConnection),
+            (ConnectError::ClosedAtOnce { target: target() }, Exit::NoConnection),
+            (ConnectError::Interrupted { target: target(), why: why() }, Exit::NoConnection),
             (
-                ConnectError::ClosedAtOnce { target: target() },
+                ConnectError::HandshakeTimeout { target: target(), limit: second },
                 Exit::NoConnection,
             ),
+            (ConnectError::NotP2 { target: target(), why: why(), said: why() }, Exit::NoConnection),
+            (ConnectError::Version { target: target(), why: why() }, Exit::Refused),
+            (ConnectError::Denied { target: target(), why: why() }, Exit::Refused),
+            (ConnectError::NoCodec { target: target(), ours: why(), theirs: why() }, Exit::Refused),
             (
-                ConnectError::Interrupted {
-                    target: target(),
-                    why: why(),
-                },
-                Exit::NoConnection,
-            ),
-            (
-                ConnectError::HandshakeTimeout {
-                    target: target(),
-                    limit: second,
-                },
-                Exit::NoConnection,
-            ),
-            (
-                ConnectError::NotP2 {
-                    target: target(),
-                    speaks: "SSH".into(),
-                    said: why(),
-                },
-                Exit::NoConnection,
-            ),
-            (
-                ConnectError::Version {
-                    target: target(),
-                    why: why(),
-                },
+                ConnectError::Busy { target: target(), why: why(), retry_after: second },
                 Exit::Refused,
             ),
             (
-                ConnectError::Denied {
-                    target: target(),
-                    why: why(),
-                },
+                ConnectError::Refused { target: target(), why: why(), transient: false },
                 Exit::Refused,
             ),
-            (
-                ConnectError::NoCodec {
-                    target: target(),
-                    ours: vec![],
-                    theirs: vec![],
-                },
-                Exit::Refused,
-            ),
-            (
-                ConnectError::Busy {
-                    target: target(),
-                    why: why(),
-                    retry_after: second,
-                },
-                Exit::Refused,
-            ),
-            (
-                ConnectError::Refused {
-                    target: target(),
-                    why: why(),
-                    transient: false,
-                },
-                Exit::Refused,
-            ),
-            (
-                ConnectError::Protocol {
-                    target: target(),
-                    why: why(),
-                },
-                Exit::Failure,
-            ),
+            (ConnectError::Protocol { target: target(), why: why() }, Exit::Failure),
             (
                 ConnectError::RetriesExhausted {
                     attempts: 3,
@@ -400,18 +330,12 @@ mod tests {
     #[test]
     fn a_refused_connection_says_what_to_start_even_after_retries() {
         let last = Box::new(nobody());
-        let tired = ConnectError::RetriesExhausted {
-            attempts: 3,
-            elapsed: Duration::from_secs(1),
-            last,
-        };
+        let tired =
+            ConnectError::RetriesExhausted { attempts: 3, elapsed: Duration::from_secs(1), last };
         for error in [nobody(), tired] {
             let text = UserError::from(error).render();
             assert!(text.starts_with("error: "), "{text}");
-            assert!(
-                text.contains("\n  next: start the receiver there: `p2 recv`"),
-                "{text}"
-            );
+            assert!(text.contains("\n  next: start the receiver there: `p2 recv`"), "{text}");
             assert!(text.contains("ssh -N -L 9000:127.0.0.1:9000"), "{text}");
         }
     }
@@ -419,15 +343,9 @@ mod tests {
     #[test]
     fn a_lost_session_says_from_where_to_go_on() {
         for error in [
-            SessionError::PeerRestarted {
-                unacknowledged: held(1),
-            },
-            SessionError::Unknown {
-                unacknowledged: held(1),
-            },
-            SessionError::Expired {
-                unacknowledged: held(1),
-            },
+            SessionError::PeerRestarted { unacknowledged: held(1) },
+            SessionError::Unknown { unacknowledged: held(1) },
+            SessionError::Expired { unacknowledged: held(1) },
             SessionError::ClosedByPeer {
                 code: ErrorCode::SHUTTING_DOWN,
                 reason: String::new(),
@@ -445,10 +363,7 @@ mod tests {
             let expected = "next: not acknowledged: app0 from offset 100 (2 KiB)";
             assert!(said.render().contains(expected), "{}", said.render());
         }
-        let many = UserError::from(SessionError::Unknown {
-            unacknowledged: held(8),
-        })
-        .render();
+        let many = UserError::from(SessionError::Unknown { unacknowledged: held(8) }).render();
         assert!(many.contains("app4") && !many.contains("app5"), "{many}");
         assert!(many.contains("and 3 more"), "{many}");
     }
@@ -463,10 +378,7 @@ mod tests {
         for (error, exit) in [
             (closed(ErrorCode::INTEGRITY), Exit::Integrity),
             (closed(ErrorCode::SINK_FAILED), Exit::Endpoint),
-            (
-                SessionError::Refused(Arc::new(nobody())),
-                Exit::NoConnection,
-            ),
+            (SessionError::Refused(Arc::new(nobody())), Exit::NoConnection),
             (SessionError::Protocol("x".into()), Exit::Failure),
             (
                 SessionError::RetriesExhausted {
@@ -487,24 +399,9 @@ mod tests {
         let address = || "0.0.0.0:1".to_owned();
         let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         for (error, exit, words) in [
-            (
-                BindError::Exposed { address: address() },
-                Exit::Usage,
-                "--token-file",
-            ),
-            (
-                BindError::InUse { address: address() },
-                Exit::Failure,
-                "--listen ADDR",
-            ),
-            (
-                BindError::Io {
-                    address: address(),
-                    source: denied,
-                },
-                Exit::Failure,
-                "below 1024",
-            ),
+            (BindError::Exposed { address: address() }, Exit::Usage, "--token-file"),
+            (BindError::InUse { address: address() }, Exit::Failure, "--listen ADDR"),
+            (BindError::Io { address: address(), source: denied }, Exit::Failure, "below 1024"),
         ] {
             let said = UserError::from(error);
             assert_eq!(said.exit(), exit);
@@ -515,15 +412,8 @@ mod tests {
     #[test]
     fn words_of_the_peer_cannot_drive_the_terminal() {
         let why = "\u{1b}[2J\nerror: forged".to_owned();
-        let text = UserError::from(ConnectError::Denied {
-            target: "h:1".into(),
-            why,
-        })
-        .render();
-        assert!(
-            !text.contains('\u{1b}') && text.lines().count() == 1,
-            "{text}"
-        );
+        let text = UserError::from(ConnectError::Denied { target: "h:1".into(), why }).render();
+        assert!(!text.contains('\u{1b}') && text.lines().count() == 1, "{text}");
     }
 
     #[test]
@@ -537,10 +427,7 @@ mod tests {
         let error = anyhow::Error::new(nobody()).context("while connecting");
         assert_eq!(UserError::from(error).exit(), Exit::NoConnection);
         let error = anyhow::anyhow!("inner").context("outer");
-        assert_eq!(
-            UserError::from(error),
-            UserError::new(Exit::Failure, "outer: inner")
-        );
+        assert_eq!(UserError::from(error), UserError::new(Exit::Failure, "outer: inner"));
     }
 
     #[test]

@@ -69,11 +69,7 @@ impl Exit {
     /// Of two outcomes the one to report: success only if both are, else what needs the user most.
     #[must_use]
     pub(crate) const fn worse(self, other: Self) -> Self {
-        if self.gravity() >= other.gravity() {
-            self
-        } else {
-            other
-        }
+        if self.gravity() >= other.gravity() { self } else { other }
     }
 
     const fn gravity(self) -> u8 {

@@ -48,9 +48,7 @@ fn run(cli: args::Cli) -> Exit {
 
 fn start(cli: args::Cli) -> anyhow::Result<Exit> {
     logging::start(&settings::LogSettings::from_args(&cli.log))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(cmd::run(cli));
     // A read of stdin that never returns must not hold the program.
     runtime.shutdown_background();

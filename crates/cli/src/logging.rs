@@ -1,11 +1,13 @@
 //! The log on stderr: text or JSON, one line an event, with nothing in it that acts on a terminal.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::error::UserError;
+use crate::report::Screen;
 use crate::settings::{LogFormat, LogSettings};
 use crate::sink::escape_text;
 
@@ -33,14 +35,25 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), UserError> {
     Ok(())
 }
 
+/// Lets the log and a status line share the terminal from now on; the first caller wins.
+pub(crate) fn beside(screen: Screen) {
+    let _ = SCREEN.set(screen);
+}
+
+/// Where a status line stands, once there is one.
+static SCREEN: OnceLock<Screen> = OnceLock::new();
+
 /// Stderr, escaped.
 struct Stderr;
 
 impl<'a> MakeWriter<'a> for Stderr {
-    type Writer = Escaped<io::Stderr>;
+    type Writer = Escaped<Box<dyn Write>>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Escaped(io::stderr())
+        match SCREEN.get() {
+            Some(screen) => Escaped(Box::new(screen.clone())),
+            None => Escaped(Box::new(io::stderr())),
+        }
     }
 }
 
@@ -80,10 +93,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_a_usage_error() {
-        let settings = LogSettings {
-            filter: "p2=loud".to_owned(),
-            format: LogFormat::Text,
-        };
+        let settings = LogSettings { filter: "p2=loud".to_owned(), format: LogFormat::Text };
         let error = start(&settings).expect_err("no such level");
         assert_eq!(error.exit(), Exit::Usage);
         assert!(error.to_string().starts_with("--log p2=loud: "), "{error}");

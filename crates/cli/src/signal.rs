@@ -100,11 +100,7 @@ impl Signals {
         let (stop_sender, stop) = watch::channel(Stop::Running);
         let (exit_sender, exit) = watch::channel(None);
         let (retry_sender, retry) = watch::channel(0);
-        let teller = Teller {
-            stop: stop_sender,
-            exit: exit_sender,
-            retry: retry_sender,
-        };
+        let teller = Teller { stop: stop_sender, exit: exit_sender, retry: retry_sender };
         (teller, Self { stop, exit, retry })
     }
 }
@@ -137,8 +133,7 @@ impl Teller {
     }
 
     fn retry(&self) {
-        self.retry
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.retry.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -176,9 +171,7 @@ mod tests {
         let mut signals = Signals::listen().expect("handlers");
         let pid = std::process::id().to_string();
         let kill = |name: &str| {
-            let status = std::process::Command::new("kill")
-                .args([name, &pid])
-                .status();
+            let status = std::process::Command::new("kill").args([name, &pid]).status();
             assert!(status.expect("kill runs").success());
         };
         kill("-HUP");

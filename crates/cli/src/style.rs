@@ -53,9 +53,7 @@ impl Style {
 
     fn choose(terminal: bool, no_color: Option<&str>, term: Option<&str>) -> Self {
         let unwelcome = no_color.is_some_and(|value| !value.is_empty()) || term == Some("dumb");
-        Self {
-            colour: terminal && !unwelcome,
-        }
+        Self { colour: terminal && !unwelcome }
     }
 }
 
@@ -68,10 +66,7 @@ pub(crate) fn say(line: &str) {
 
 /// Writes one warning line to stderr.
 pub(crate) fn warn(text: &str) {
-    say(&format!(
-        "{} {text}",
-        Style::stderr().paint(Tone::Warning, "warning:")
-    ));
+    say(&format!("{} {text}", Style::stderr().paint(Tone::Warning, "warning:")));
 }
 
 #[cfg(test)]
@@ -94,9 +89,6 @@ mod tests {
     #[test]
     fn plain_words_are_left_as_they_are() {
         assert_eq!(Style::plain().paint(Tone::Error, "error:"), "error:");
-        assert_eq!(
-            Style { colour: true }.paint(Tone::Error, "error:"),
-            "\x1b[1;31merror:\x1b[0m"
-        );
+        assert_eq!(Style { colour: true }.paint(Tone::Error, "error:"), "\x1b[1;31merror:\x1b[0m");
     }
 }

@@ -59,9 +59,7 @@ const RATE_UNITS: &str = "/s, /m or /h, as in `1000/s`";
 /// [`UnitError`] names the part that is wrong; a bare number is refused with a hint.
 pub(crate) fn parse_duration(input: &str) -> Result<Duration, UnitError> {
     const EXAMPLE: &str = "a duration such as `15s`";
-    let too_large = || UnitError::TooLarge {
-        input: input.to_owned(),
-    };
+    let too_large = || UnitError::TooLarge { input: input.to_owned() };
     let mut rest = input.trim();
     if rest.is_empty() {
         return Err(UnitError::Empty { example: EXAMPLE });
@@ -70,16 +68,11 @@ pub(crate) fn parse_duration(input: &str) -> Result<Duration, UnitError> {
     while !rest.is_empty() {
         let (number, tail) =
             Decimal::take(rest).map_err(|error| error.into_unit_error(input, EXAMPLE))?;
-        let end = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, next) = tail.split_at(end);
         let scale: u128 = match unit.trim() {
             "" => {
-                return Err(UnitError::Bare {
-                    input: input.to_owned(),
-                    hint: format!("{input}s"),
-                });
+                return Err(UnitError::Bare { input: input.to_owned(), hint: format!("{input}s") });
             }
             "ns" => 1,
             "us" | "µs" => 1_000,
@@ -89,19 +82,14 @@ pub(crate) fn parse_duration(input: &str) -> Result<Duration, UnitError> {
             "h" => 3_600 * 1_000_000_000,
             "d" => 86_400 * 1_000_000_000,
             other => {
-                return Err(UnitError::Unit {
-                    unit: other.to_owned(),
-                    units: DURATION_UNITS,
-                });
+                return Err(UnitError::Unit { unit: other.to_owned(), units: DURATION_UNITS });
             }
         };
         let part = number.times(scale).ok_or_else(too_large)?;
         nanos = nanos.checked_add(part).ok_or_else(too_large)?;
         rest = next;
     }
-    u64::try_from(nanos)
-        .map(Duration::from_nanos)
-        .map_err(|_| too_large())
+    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| too_large())
 }
 
 /// A number of bytes: `200B`, `4kB` (1000), `64MiB` (1024 × 1024), `1.5GiB`.
@@ -119,10 +107,7 @@ pub(crate) fn parse_size(input: &str) -> Result<u64, UnitError> {
         Decimal::take(text).map_err(|error| error.into_unit_error(input, EXAMPLE))?;
     let scale: u128 = match unit.trim().to_ascii_lowercase().as_str() {
         "" => {
-            return Err(UnitError::Bare {
-                input: text.to_owned(),
-                hint: format!("{text}MiB"),
-            });
+            return Err(UnitError::Bare { input: text.to_owned(), hint: format!("{text}MiB") });
         }
         "b" => 1,
         "kb" => 1_000,
@@ -134,24 +119,16 @@ pub(crate) fn parse_size(input: &str) -> Result<u64, UnitError> {
         "gib" => 1 << 30,
         "tib" => 1 << 40,
         "k" | "m" | "g" | "t" => {
-            return Err(UnitError::Bare {
-                input: text.to_owned(),
-                hint: format!("{text}iB"),
-            });
+            return Err(UnitError::Bare { input: text.to_owned(), hint: format!("{text}iB") });
         }
         _ => {
-            return Err(UnitError::Unit {
-                unit: unit.trim().to_owned(),
-                units: SIZE_UNITS,
-            });
+            return Err(UnitError::Unit { unit: unit.trim().to_owned(), units: SIZE_UNITS });
         }
     };
     number
         .times(scale)
         .and_then(|bytes| u64::try_from(bytes).ok())
-        .ok_or_else(|| UnitError::TooLarge {
-            input: input.to_owned(),
-        })
+        .ok_or_else(|| UnitError::TooLarge { input: input.to_owned() })
 }
 
 /// Bytes a second: `2MiB/s`, `500kB/s`, `10Mbit/s`.
@@ -161,20 +138,13 @@ pub(crate) fn parse_size(input: &str) -> Result<u64, UnitError> {
 pub(crate) fn parse_byte_rate(input: &str) -> Result<u64, UnitError> {
     let text = input.trim();
     if text.is_empty() {
-        return Err(UnitError::Empty {
-            example: "a rate such as `2MiB/s`",
-        });
+        return Err(UnitError::Empty { example: "a rate such as `2MiB/s`" });
     }
     let Some(amount) = text.strip_suffix("/s") else {
         if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-            return Err(UnitError::Bare {
-                input: text.to_owned(),
-                hint: format!("{text}MiB/s"),
-            });
+            return Err(UnitError::Bare { input: text.to_owned(), hint: format!("{text}MiB/s") });
         }
-        return Err(UnitError::NotARate {
-            input: text.to_owned(),
-        });
+        return Err(UnitError::NotARate { input: text.to_owned() });
     };
     let lower = amount.to_ascii_lowercase();
     for (unit, bytes) in [("kbit", 125), ("mbit", 125_000), ("gbit", 125_000_000_u128)] {
@@ -185,17 +155,14 @@ pub(crate) fn parse_byte_rate(input: &str) -> Result<u64, UnitError> {
                 return number
                     .times(bytes)
                     .and_then(|bytes| u64::try_from(bytes).ok())
-                    .ok_or_else(|| UnitError::TooLarge {
-                        input: input.to_owned(),
-                    });
+                    .ok_or_else(|| UnitError::TooLarge { input: input.to_owned() });
             }
         }
     }
     match parse_size(amount) {
-        Err(UnitError::Bare { hint, .. }) => Err(UnitError::Bare {
-            input: text.to_owned(),
-            hint: format!("{hint}/s"),
-        }),
+        Err(UnitError::Bare { hint, .. }) => {
+            Err(UnitError::Bare { input: text.to_owned(), hint: format!("{hint}/s") })
+        }
         other => other,
     }
 }
@@ -214,19 +181,13 @@ pub(crate) fn parse_rate(input: &str) -> Result<f64, UnitError> {
         Decimal::take(text).map_err(|error| error.into_unit_error(input, EXAMPLE))?;
     let seconds = match unit.trim() {
         "" => {
-            return Err(UnitError::Bare {
-                input: text.to_owned(),
-                hint: format!("{text}/s"),
-            });
+            return Err(UnitError::Bare { input: text.to_owned(), hint: format!("{text}/s") });
         }
         "/s" => 1.0,
         "/m" | "/min" => 60.0,
         "/h" => 3_600.0,
         other => {
-            return Err(UnitError::Unit {
-                unit: other.to_owned(),
-                units: RATE_UNITS,
-            });
+            return Err(UnitError::Unit { unit: other.to_owned(), units: RATE_UNITS });
         }
     };
     Ok(number.as_f64() / seconds)
@@ -265,12 +226,8 @@ pub(crate) fn format_duration(duration: Duration) -> String {
         return format!("{} s", text.strip_suffix(".0").unwrap_or(&text));
     }
     let seconds = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
-    let (days, hours, minutes, secs) = (
-        seconds / 86_400,
-        seconds / 3_600 % 24,
-        seconds / 60 % 60,
-        seconds % 60,
-    );
+    let (days, hours, minutes, secs) =
+        (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     // Two units say enough; the second is left out when it is zero.
     let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (secs, "s")];
     let first = parts.iter().position(|(n, _)| *n > 0).unwrap_or(3);
@@ -310,27 +267,16 @@ impl DecimalError {
 impl Decimal {
     /// Takes the number at the start of `text`; returns it and the rest.
     fn take(text: &str) -> Result<(Self, &str), DecimalError> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (digits, rest) = text.split_at(end);
         if digits.is_empty() {
             return Err(DecimalError::Missing);
         }
         let whole = digits.parse().map_err(|_| DecimalError::TooLarge)?;
         let Some(after) = rest.strip_prefix('.') else {
-            return Ok((
-                Self {
-                    whole,
-                    fraction: 0,
-                    scale: 1,
-                },
-                rest,
-            ));
+            return Ok((Self { whole, fraction: 0, scale: 1 }, rest));
         };
-        let end = after
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
         let (places, rest) = after.split_at(end);
         if places.is_empty() {
             return Err(DecimalError::Missing);
@@ -338,17 +284,8 @@ impl Decimal {
         // Nine places are a nanosecond; what is finer has no effect on anything here.
         let places = places.get(..places.len().min(9)).unwrap_or(places);
         let fraction = places.parse().map_err(|_| DecimalError::TooLarge)?;
-        let scale = places
-            .bytes()
-            .fold(1_u64, |scale, _| scale.saturating_mul(10));
-        Ok((
-            Self {
-                whole,
-                fraction,
-                scale,
-            },
-            rest,
-        ))
+        let scale = places.bytes().fold(1_u64, |scale, _| scale.saturating_mul(10));
+        Ok((Self { whole, fraction, scale }, rest))
     }
 
     fn times(self, unit: u128) -> Option<u128> {
@@ -357,10 +294,7 @@ impl Decimal {
         whole.checked_add(part)
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a rate needs no more than 52 bits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
     fn as_f64(self) -> f64 {
         self.whole as f64 + self.fraction as f64 / self.scale.max(1) as f64
     }
@@ -385,11 +319,7 @@ mod tests {
             ("5 s", 5_000),
             ("250us", 0),
         ] {
-            assert_eq!(
-                parse_duration(text).map(|d| d.as_millis()),
-                Ok(millis),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text).map(|d| d.as_millis()), Ok(millis), "{text}");
         }
     }
 
@@ -402,10 +332,7 @@ mod tests {
             ("soon", "does not begin with a number"),
             ("-5s", "does not begin with a number"),
             ("5.s", "does not begin with a number"),
-            (
-                "5 parsecs",
-                "`parsecs` is not a unit here; use ms, s, m, h or d",
-            ),
+            ("5 parsecs", "`parsecs` is not a unit here; use ms, s, m, h or d"),
             ("99999999999999999999s", "too large"),
             ("18446744073709551615d", "too large"),
         ] {
@@ -452,12 +379,9 @@ mod tests {
 
     #[test]
     fn byte_rates_need_their_second() {
-        for (text, rate) in [
-            ("2MiB/s", 2 << 20),
-            ("500kB/s", 500_000),
-            ("10Mbit/s", 1_250_000),
-            ("8kbit/s", 1_000),
-        ] {
+        for (text, rate) in
+            [("2MiB/s", 2 << 20), ("500kB/s", 500_000), ("10Mbit/s", 1_250_000), ("8kbit/s", 1_000)]
+        {
             assert_eq!(parse_byte_rate(text), Ok(rate), "{text}");
         }
         for (text, words) in [
@@ -476,12 +400,7 @@ mod tests {
 
     #[test]
     fn rates_count_events_in_a_second() {
-        for (text, rate) in [
-            ("1000/s", 1000.0),
-            ("30/m", 0.5),
-            ("0.5/s", 0.5),
-            ("3600/h", 1.0),
-        ] {
+        for (text, rate) in [("1000/s", 1000.0), ("30/m", 0.5), ("0.5/s", 0.5), ("3600/h", 1.0)] {
             assert_eq!(parse_rate(text), Ok(rate), "{text}");
         }
         for (text, words) in [
@@ -530,11 +449,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_of_a_unit_never_panics() {
-        for text in [
-            "9".repeat(400),
-            "1.".to_owned() + &"9".repeat(400) + "s",
-            "µ5µ".into(),
-        ] {
+        for text in ["9".repeat(400), "1.".to_owned() + &"9".repeat(400) + "s", "µ5µ".into()] {
             let _ = parse_duration(&text);
             let _ = parse_size(&text);
             let _ = parse_rate(&text);

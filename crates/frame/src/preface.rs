@@ -55,7 +55,7 @@ pub enum Mangled {
     #[error("the peer speaks TLS, not P2: check the port")]
     Tls,
     /// An SSH banner.
-    #[error("the peer speaks SSH, not P2: check the port, or go through ssh with --ssh")]
+    #[error("the peer speaks SSH, not P2: check the port, or forward one through it with ssh -L")]
     Ssh,
     /// Line ends were rewritten.
     #[error("the channel rewrites line ends: it must carry bytes as they are (no terminal)")]

@@ -177,7 +177,7 @@ impl Flight {
         // Before a longer round trip is believed, it is measured without our own queue.
         match &mut self.draining {
             None if now.since(at) > MIN_RTT_AGE => {
-                let until = now + (rtt * 2).max(Duration::from_millis(10));
+                let until = now + rtt.saturating_mul(2).max(Duration::from_millis(10));
                 self.draining = Some((until, rtt));
             }
             None => {}
@@ -194,7 +194,9 @@ impl Flight {
     fn sample_rate(&mut self, now: Time, mark: Mark, received: u64) {
         let span = now.since(mark.delivered_at).max(now.since(mark.at)).as_nanos().max(1);
         let bytes = u128::from(received.saturating_sub(mark.delivered));
-        let rate = u64::try_from(bytes.saturating_mul(1_000_000_000) / span).unwrap_or(u64::MAX);
+        let rate =
+            u64::try_from(bytes.saturating_mul(1_000_000_000).checked_div(span).unwrap_or(0))
+                .unwrap_or(u64::MAX);
         if mark.limited && rate <= self.rate.0.max(self.rate.1) {
             return;
         }
@@ -216,9 +218,9 @@ impl Flight {
         let draining = self.draining.is_some_and(|(until, _)| now < until);
         let span = match (draining, self.startup.full) {
             (true, _) => rtt / 2,
-            (false, false) => (rtt * 2).saturating_add(SLACK),
+            (false, false) => rtt.saturating_mul(2).saturating_add(SLACK),
             // Once the pipe is full, all that is sent beyond it is a queue for urgent bytes.
-            (false, true) => (rtt + rtt / 4).saturating_add(SLACK),
+            (false, true) => rtt.saturating_add(rtt / 4).saturating_add(SLACK),
         };
         let bytes = u128::from(rate).saturating_mul(span.as_nanos()) / 1_000_000_000;
         u64::try_from(bytes).unwrap_or(u64::MAX).max(FLOOR)

@@ -8,6 +8,16 @@
 //! [`handshake`] agrees on a link: version, codecs, limits, and proof of who is speaking.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 mod budget;
 mod config;

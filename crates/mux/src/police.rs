@@ -1,7 +1,5 @@
 //! Budgets for what is allowed in moderation: PINGs, resets, small and empty frames.
 
-use std::time::Duration;
-
 use crate::error::LinkError;
 use crate::limits;
 use crate::time::Time;
@@ -48,7 +46,8 @@ pub(crate) struct Police {
 
 impl Police {
     pub(crate) fn new(now: Time) -> Self {
-        let per_second = limits::RESETS / Duration::as_secs(&limits::RESET_PERIOD).max(1);
+        let seconds = limits::RESET_PERIOD.as_secs();
+        let per_second = limits::RESETS.checked_div(seconds).unwrap_or(limits::RESETS);
         Self {
             pings: Bucket::new(now, limits::PING_BURST, limits::PING_RATE),
             resets: Bucket::new(now, limits::RESETS, per_second),
@@ -94,6 +93,8 @@ fn allow(fine: bool, what: &'static str, limit: u64) -> Result<(), LinkError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

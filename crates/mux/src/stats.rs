@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p2_frame::{CodecId, StreamId};
+use p2_frame::{CodecId, ErrorCode, StreamId};
 
 use crate::schedule::Priority;
 use crate::stream::Stream;
@@ -74,6 +74,10 @@ pub struct StreamStats {
     pub send_state: Option<SendState>,
     /// The receiving half; `None` when this side cannot receive.
     pub recv_state: Option<RecvState>,
+    /// Why the sending half was abandoned, if it was.
+    pub send_reset: Option<ErrorCode>,
+    /// Why the peer abandoned its half, if it did.
+    pub recv_reset: Option<ErrorCode>,
     /// The offset the peer's half ends at, once it has said so.
     pub recv_final: Option<u64>,
     /// XXH3-64 of what was sent.
@@ -117,6 +121,11 @@ impl StreamStats {
             codec_received: stream.counters.codec_received,
             send_state: send.map(|half| half.state()),
             recv_state: recv.map(|half| half.state()),
+            send_reset: send.and_then(|half| half.reset_code()),
+            recv_reset: recv.and_then(|half| match half.end() {
+                Some(RecvEnd::Reset { code, .. }) => Some(code),
+                _ => None,
+            }),
             recv_final,
             digest_sent: send.filter(|half| half.written() > 0).map(|half| half.digest()),
             digest_verified: recv.and_then(|half| half.verified()),

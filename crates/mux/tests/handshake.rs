@@ -165,7 +165,8 @@ fn a_resume_needs_the_secret_and_a_higher_epoch() {
 
 #[test]
 fn an_unknown_session_and_a_wrong_proof_get_the_same_answer() {
-    let wrong = run(client(resume([8; 32], 5)), server(None), known([3; 32], 4, KnownState::Live), 64);
+    let wrong =
+        run(client(resume([8; 32], 5)), server(None), known([3; 32], 4, KnownState::Live), 64);
     let unknown = run(client(resume([3; 32], 5)), server(None), None, 64);
     let (wrong, unknown) = (wrong.0.unwrap_err(), unknown.0.unwrap_err());
     assert_eq!(refused(&wrong), Some(RefuseCode::UNKNOWN));
@@ -203,10 +204,8 @@ fn client_facing_imposter(victim: &mut ClientHandshake) -> BytesMut {
     assert!(victim.receive(&mut answer).unwrap().is_none());
     drop(victim.output());
     let mac = [0; 32];
-    let choice = p2_frame::CodecChoice {
-        client_to_server: CodecId::GZIP,
-        server_to_client: CodecId::GZIP,
-    };
+    let choice =
+        p2_frame::CodecChoice { client_to_server: CodecId::GZIP, server_to_client: CodecId::GZIP };
     let proof = p2_frame::Proof { mac, secret: None, choice, ext: Vec::new() };
     let mut bytes = BytesMut::new();
     Frame::Proof(proof).encode(&mut bytes, false).unwrap();

@@ -121,7 +121,7 @@ pub enum SessionError {
     #[error("cannot resume: {0}")]
     Refused(Arc<ConnectError>),
     /// Gave up within the limits of the [`Backoff`](crate::Backoff).
-    #[error("gave up after {attempts} attempts in {outage:?}: {last}")]
+    #[error("gave up after {} in {}: {last}", tries(*attempts), span(*outage))]
     RetriesExhausted {
         /// Attempts in this outage.
         attempts: u32,
@@ -170,7 +170,7 @@ pub enum ConnectError {
         why: String,
     },
     /// The peer answered too slowly.
-    #[error("{target} did not complete the handshake within {limit:?}; is it a p2 receiver?")]
+    #[error("{target} did not complete the handshake within {}; is it a p2 receiver?", span(*limit))]
     HandshakeTimeout {
         /// Who was dialled.
         target: String,
@@ -242,7 +242,7 @@ pub enum ConnectError {
         why: String,
     },
     /// Gave up within the limits of the [`Backoff`](crate::Backoff).
-    #[error("gave up after {attempts} attempts in {elapsed:?}: {last}")]
+    #[error("gave up after {} in {}: {last}", tries(*attempts), span(*elapsed))]
     RetriesExhausted {
         /// Attempts made.
         attempts: u32,
@@ -322,6 +322,19 @@ pub enum BindError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts == 1 { "1 attempt".into() } else { format!("{attempts} attempts") }
+}
+
+/// A time as people say it.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
 }
 
 fn shown(said: &str) -> String {

@@ -366,3 +366,58 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
         None => *slot = Some(cx.waker().clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use p2_mux::{Config, OpenOptions, ProcessBudget, Role};
+
+    use super::*;
+
+    #[test]
+    fn three_failures_at_one_offset_are_the_streams_fault() {
+        let now = clock::now();
+        let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        let mut state = State::new(session, String::new());
+        let id = state.session.open(now, OpenOptions::named("app")).expect("room");
+        for offset in [0, 100, 0, 0] {
+            state.decode_failed(now, id, offset);
+            assert!(state.session.write(now, id, b"x").is_ok(), "accidents of the link");
+        }
+        state.decode_failed(now, id, 0);
+        let error = state.session.read(now, id, 1).expect_err("given up");
+        assert!(matches!(state.stream_error(id, error), StreamError::Integrity));
+        let error = state.session.write(now, id, b"x").expect_err("given up");
+        assert!(matches!(state.stream_error(id, error), StreamError::Integrity));
+        assert_eq!(state.stats(now).decode_errors, 5);
+    }
+
+    #[test]
+    fn the_error_of_a_forgotten_session_names_what_was_not_acknowledged() {
+        let now = clock::now();
+        let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        let mut state = State::new(session, String::new());
+        let id = state.session.open(now, OpenOptions::named("app")).expect("room");
+        state.session.write(now, id, b"hello").expect("room");
+        state.forgotten(|unacknowledged| SessionError::PeerRestarted { unacknowledged });
+        let mut effects = Effects::default();
+        state.drain(&mut effects);
+        match effects.outcome {
+            Some(Err(SessionError::PeerRestarted { unacknowledged })) => {
+                let one = &unacknowledged[0];
+                assert_eq!((one.name.as_str(), one.acknowledged, one.bytes), ("app", 0, 5));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_farewell_that_was_all_that_was_missing_is_an_end_in_order() {
+        let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        let mut state = State::new(session, String::new());
+        state.session.close("");
+        state.forgotten(|unacknowledged| SessionError::PeerRestarted { unacknowledged });
+        let mut effects = Effects::default();
+        state.drain(&mut effects);
+        assert!(matches!(effects.outcome, Some(Ok(_))));
+    }
+}

@@ -252,8 +252,7 @@ fn send_state(stats: &mux::StreamStats) -> HalfState {
         None => HalfState::Absent,
         Some(SendState::Open) => HalfState::Open,
         Some(SendState::Finished) => HalfState::Ending,
-        // An end in order acknowledges every byte accepted; a reset drops what was not sent.
-        Some(SendState::Over) if stats.acked_by_peer == stats.bytes_written => HalfState::Finished,
+        Some(SendState::Over) if stats.send_reset.is_none() => HalfState::Finished,
         Some(_) => HalfState::Reset,
     }
 }

@@ -296,3 +296,58 @@ async fn start_with_returns_before_there_is_a_server() {
     ours.start_finish();
     assert_eq!(read_all(&mut theirs).await, b"at last");
 }
+
+#[tokio::test]
+async fn a_level_that_the_codec_lacks_costs_nothing_but_the_level() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let options = StreamOptions::named("level").codec(CodecId::GZIP).level(1000);
+    let mut ours = near.open_stream(options).await.expect("room");
+    ours.write_chunk(log(8, 100_000)).await.expect("written");
+    ours.start_finish();
+    let mut theirs = within("accept", far.accept_stream()).await.expect("it arrives");
+    assert_eq!(read_all(&mut theirs).await, log(8, 100_000));
+    assert_eq!(near.stats().reconnects, 0);
+}
+
+#[tokio::test]
+async fn streams_beyond_the_peers_limit_wait_for_room() {
+    let server = Server::builder().max_streams(2).bind("127.0.0.1:0").await.expect("a free port");
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (first, _a) = stream(&near, &far, "first").await;
+    let _second = stream(&near, &far, "second").await;
+    let third = near.open_stream(StreamOptions::named("third"));
+    tokio::pin!(third);
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut third).await;
+    assert!(early.is_err(), "two are open");
+    drop((first, _a));
+    within("room", third).await.expect("one has ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_streams_are_encoded_side_by_side_and_arrive_whole() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for index in 0..8u64 {
+        let mut ours =
+            near.open_stream(StreamOptions::named(index.to_string())).await.expect("room");
+        tasks.spawn(async move {
+            for part in 0..16 {
+                ours.write_chunk(log(index * 100 + part, 128 * 1024)).await.expect("written");
+            }
+            ours.finish().await.expect("acknowledged");
+        });
+        let mut theirs = within("accept", far.accept_stream()).await.expect("it arrives");
+        tasks.spawn(async move {
+            let index: u64 = theirs.name().parse().expect("a number");
+            let all = read_all(&mut theirs).await;
+            let parts: Vec<Bytes> =
+                (0..16).map(|part| log(index * 100 + part, 128 * 1024)).collect();
+            assert!(all == parts.concat());
+        });
+    }
+    while let Some(done) = within("a stream", tasks.join_next()).await {
+        done.expect("no panic");
+    }
+}

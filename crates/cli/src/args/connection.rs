@@ -23,7 +23,7 @@ pub(crate) struct ConnectionArgs {
     /// Both ends prove to know the secret in this file
     #[arg(long, env = "P2_TOKEN_FILE", value_name = "PATH")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Ask for a sign of life after this silence
+    /// Time between heartbeats
     #[arg(long, env = "P2_HEARTBEAT", value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub(crate) heartbeat: Duration,
     /// Silence after which a link counts as dead

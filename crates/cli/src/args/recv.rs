@@ -7,9 +7,9 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::{ConnectionArgs, OutputArgs};
-use crate::units::parse_duration;
 use crate::settings::Address;
 use crate::sink::{Ack, Format};
+use crate::units::parse_duration;
 
 /// Listen and deliver streams.
 #[derive(Debug, Clone, Args)]

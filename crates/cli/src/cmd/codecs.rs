@@ -38,39 +38,18 @@ pub(crate) async fn run(settings: CodecsSettings) -> anyhow::Result<Exit> {
             None => ("made-up log lines".to_owned(), made_up_log()),
         };
         let codecs = measure(&bytes)?;
-        anyhow::Ok((
-            Sample {
-                name,
-                bytes: bytes.len(),
-            },
-            codecs,
-        ))
+        anyhow::Ok((Sample { name, bytes: bytes.len() }, codecs))
     });
     let (sample, codecs) = measured.await??;
     let missing = OPTIONAL
         .iter()
         .filter(|(_, id)| codecs.iter().all(|codec| codec.id != id.get()))
-        .map(|(name, _)| Missing {
-            name,
-            feature: name,
-        })
+        .map(|(name, _)| Missing { name, feature: name })
         .collect();
-    let answer = Answer {
-        codecs,
-        missing,
-        sample,
-        peer,
-    };
-    let text = if settings.json {
-        serde_json::to_string(&answer)? + "\n"
-    } else {
-        answer.text()
-    };
+    let answer = Answer { codecs, missing, sample, peer };
+    let text = if settings.json { serde_json::to_string(&answer)? + "\n" } else { answer.text() };
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // `p2 codecs | head -1` has its answer.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
@@ -125,7 +104,7 @@ struct Peer {
 
 /// Makes a session without streams, looks at what was agreed, and closes it.
 async fn ask(settings: &CodecsSettings, target: &Address) -> Result<Peer, UserError> {
-    let client = settings.connection.client(&settings.retry);
+    let client = settings.connection.client(&settings.retry).session_name("codecs");
     let connection = client.connect(&target.to_string()).await?;
     let (peer, agreed) = (connection.peer(), connection.codecs());
     let closed = tokio::time::timeout(settings.connection.drain_timeout, connection.close());
@@ -151,10 +130,7 @@ fn measure(sample: &[u8]) -> anyhow::Result<Vec<Measured>> {
         all.push(Measured {
             id: codec.id().get(),
             name: codec.name().to_owned(),
-            feature: OPTIONAL
-                .iter()
-                .find(|(_, id)| *id == codec.id())
-                .map(|(name, _)| *name),
+            feature: OPTIONAL.iter().find(|(_, id)| *id == codec.id()).map(|(name, _)| *name),
             levels: [*capabilities.levels.start(), *capabilities.levels.end()],
             default_level: capabilities.default_level,
             stateful: capabilities.stateful,
@@ -179,36 +155,20 @@ fn measure(sample: &[u8]) -> anyhow::Result<Vec<Measured>> {
 
 fn read_sample(path: &std::path::Path) -> Result<Vec<u8>, UserError> {
     let failed = |error: io::Error| {
-        UserError::usage(format!(
-            "cannot read the sample {}: {error}",
-            path.display()
-        ))
+        UserError::usage(format!("cannot read the sample {}: {error}", path.display()))
     };
     let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(failed)?
-        .take(MAX_SAMPLE)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    File::open(path).map_err(failed)?.take(MAX_SAMPLE).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.is_empty() {
-        return Err(UserError::usage(format!(
-            "the sample {} is empty",
-            path.display()
-        )));
+        return Err(UserError::usage(format!("the sample {} is empty", path.display())));
     }
     Ok(bytes)
 }
 
 /// Lines like a web server's, the same on every run and machine.
 fn made_up_log() -> Vec<u8> {
-    const PATHS: [&str; 6] = [
-        "/",
-        "/api/v1/orders",
-        "/api/v1/users/me",
-        "/static/app.js",
-        "/login",
-        "/health",
-    ];
+    const PATHS: [&str; 6] =
+        ["/", "/api/v1/orders", "/api/v1/users/me", "/static/app.js", "/login", "/health"];
     const CODES: [u16; 5] = [200, 200, 304, 404, 500];
     let mut random = fastrand::Rng::with_seed(1);
     let mut log = String::with_capacity(SAMPLE + 256);
@@ -236,15 +196,10 @@ fn made_up_log() -> Vec<u8> {
 impl Answer {
     fn text(&self) -> String {
         let rows: Vec<[String; 8]> = self.codecs.iter().map(Measured::row).collect();
-        let head = [
-            "codec", "id", "feature", "levels", "context", "ratio", "encode", "decode",
-        ];
+        let head = ["codec", "id", "feature", "levels", "context", "ratio", "encode", "decode"];
         let mut text = table(head, &rows);
         let size = format_size(u64::try_from(self.sample.bytes).unwrap_or(u64::MAX));
-        text.push_str(&format!(
-            "\nmeasured with {size} of {}, one core\n",
-            self.sample.name
-        ));
+        text.push_str(&format!("\nmeasured with {size} of {}, one core\n", self.sample.name));
         for missing in &self.missing {
             let Missing { name, feature } = missing;
             text.push_str(&format!(
@@ -287,10 +242,7 @@ impl Measured {
 }
 
 fn speed(bytes_per_s: Option<f64>) -> String {
-    bytes_per_s.map_or_else(
-        || "-".to_owned(),
-        |speed| format!("{:.0} MB/s", speed / 1e6),
-    )
+    bytes_per_s.map_or_else(|| "-".to_owned(), |speed| format!("{:.0} MB/s", speed / 1e6))
 }
 
 /// Columns as wide as their widest cell, two spaces apart; numbers (the last three) to the right.
@@ -329,14 +281,8 @@ mod tests {
         let sample = made_up_log();
         Answer {
             codecs: measure(&sample[..64 << 10]).expect("the built-in codecs work"),
-            missing: vec![Missing {
-                name: "zstd",
-                feature: "zstd",
-            }],
-            sample: Sample {
-                name: "made-up log lines".into(),
-                bytes: sample.len(),
-            },
+            missing: vec![Missing { name: "zstd", feature: "zstd" }],
+            sample: Sample { name: "made-up log lines".into(), bytes: sample.len() },
             peer,
         }
     }
@@ -376,11 +322,7 @@ mod tests {
     #[test]
     fn the_json_answer_has_the_same_content() {
         let json = serde_json::to_value(answer(None)).expect("plain data");
-        let gzip = json["codecs"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .find(|c| c["name"] == "gzip");
+        let gzip = json["codecs"].as_array().expect("a list").iter().find(|c| c["name"] == "gzip");
         let gzip = gzip.expect("gzip is in every build");
         assert_eq!(gzip["id"], 1);
         assert!(gzip["ratio"].as_f64().expect("a number") > 2.0);
@@ -397,14 +339,8 @@ mod tests {
     #[test]
     fn a_sample_that_cannot_be_used_is_a_usage_error() {
         let missing = std::path::Path::new("/nonexistent/sample");
-        assert_eq!(
-            read_sample(missing).expect_err("missing").exit(),
-            Exit::Usage
-        );
+        assert_eq!(read_sample(missing).expect_err("missing").exit(), Exit::Usage);
         let empty = tempfile::NamedTempFile::new().expect("a file");
-        assert_eq!(
-            read_sample(empty.path()).expect_err("empty").exit(),
-            Exit::Usage
-        );
+        assert_eq!(read_sample(empty.path()).expect_err("empty").exit(), Exit::Usage);
     }
 }

@@ -41,9 +41,6 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 fn warn(connection: &ConnectionSettings, quiet: bool) {
     if !quiet {
-        connection
-            .warnings
-            .iter()
-            .for_each(|text| style::warn(text));
+        connection.warnings.iter().for_each(|text| style::warn(text));
     }
 }

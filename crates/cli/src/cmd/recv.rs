@@ -22,7 +22,8 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
     let payload_on_stdout = settings.sink.dir.is_none();
     let report = Report::new(&settings.output, payload_on_stdout)?;
     let factory = SinkFactory::new(settings.sink.clone()).await;
-    let factory = Arc::new(factory.map_err(|error| UserError::new(Exit::Endpoint, error.to_string()))?);
+    let factory =
+        Arc::new(factory.map_err(|error| UserError::new(Exit::Endpoint, error.to_string()))?);
     let address = settings.listen.to_string();
     let server = settings.connection.server().session_ttl(settings.session_ttl);
     let server = server.bind(&address).await.map_err(UserError::from)?;
@@ -188,4 +189,3 @@ async fn tell(
         }
     }
 }
-

@@ -1,7 +1,7 @@
 //! `p2 send`: sources into streams, until everything is acknowledged.
 
 use p2_transport::dial::Target;
-use p2_transport::{Connection, ErrorCode, LinkState};
+use p2_transport::{Connection, ErrorCode, LinkState, SessionError};
 
 use super::session::{close, patience, retry_on_hangup};
 use crate::error::UserError;
@@ -77,8 +77,17 @@ async fn first_link(connection: &Connection) -> Result<(), UserError> {
         (_, true) => Ok(()),
         _ => match connection.closed().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(UserError::from(error)),
+            Err(error) => Err(never_began(error)),
         },
+    }
+}
+
+/// There was no session to lose: the words are those of the attempt.
+fn never_began(error: SessionError) -> UserError {
+    match &error {
+        SessionError::Refused(attempt) => UserError::from(attempt.as_ref()),
+        SessionError::RetriesExhausted { last, .. } => UserError::from(last.as_ref()),
+        _ => UserError::from(error),
     }
 }
 
@@ -107,8 +116,13 @@ async fn deliver(
         (Some(Ok(summary)), _) => report.done(Side::Sender, summary, Some(&stats)),
         (Some(Err(error)), false) => return Err(UserError::from(error)),
         (None, _) | (Some(Err(_)), true) => {
-            let held = crate::report::bytes(stats.retained);
-            let what = format!("stopped with {held} unacknowledged; nothing before them is lost");
+            let what = match stats.retained {
+                0 => "stopped before every stream's end was acknowledged".to_owned(),
+                held => format!(
+                    "stopped with {} unacknowledged; what is before them is delivered",
+                    crate::report::bytes(held)
+                ),
+            };
             // Stopped by the user: the signal is the answer. By the timeout: the data is.
             let exit = match signals.exit() {
                 Some(exit) if second(signals) => exit,
@@ -129,10 +143,8 @@ fn exit_of(outcome: &SourcesOutcome, report: &Report) -> Exit {
         return Exit::Success;
     }
     let failed = crate::report::count(outcome.failed, "stream");
-    report.always(&format!(
-        "! {failed} of {} not delivered in full; the others were",
-        outcome.total
-    ));
+    report
+        .always(&format!("! {failed} of {} not delivered in full; the others were", outcome.total));
     if outcome.permanent { Exit::Endpoint } else { Exit::Unacknowledged }
 }
 

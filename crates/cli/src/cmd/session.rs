@@ -11,7 +11,11 @@ use crate::source::Stop;
 
 /// What sources follow: the first signal drains, the second stops at once, and so does a drain
 /// that takes longer than `limit`.
-pub(super) fn patience(signals: &Signals, report: &Report, limit: Duration) -> watch::Receiver<Stop> {
+pub(super) fn patience(
+    signals: &Signals,
+    report: &Report,
+    limit: Duration,
+) -> watch::Receiver<Stop> {
     let (ask, stop) = watch::channel(Stop::Running);
     let (mut signals, report) = (signals.clone(), report.clone());
     tokio::spawn(async move {

@@ -56,34 +56,22 @@ pub(crate) struct Event {
 impl Event {
     /// An event of a session.
     pub(crate) fn of(kind: &'static str, session: &str) -> Self {
-        Self {
-            kind,
-            session: Some(session.to_owned()),
-            fields: Vec::new(),
-        }
+        Self { kind, session: Some(session.to_owned()), fields: Vec::new() }
     }
 
     /// What the library says about a session.
     pub(crate) fn from_session(session: &str, event: &SessionEvent) -> Option<Self> {
         let new = |kind| Self::of(kind, session);
         Some(match event {
-            SessionEvent::LinkUp { resumed, address } => new("link_up")
-                .with("resumed", *resumed)
-                .with("address", address.as_str()),
+            SessionEvent::LinkUp { resumed, address } => {
+                new("link_up").with("resumed", *resumed).with("address", address.as_str())
+            }
             SessionEvent::LinkDown { reason } => new("link_down").with("reason", reason.as_str()),
-            SessionEvent::AttemptFailed {
-                attempt,
-                reason,
-                retry_in,
-            } => new("attempt_failed")
+            SessionEvent::AttemptFailed { attempt, reason, retry_in } => new("attempt_failed")
                 .with("attempt", *attempt)
                 .with("reason", reason.as_str())
                 .with("retry_in_ms", ms(*retry_in)),
-            SessionEvent::Resumed {
-                outage,
-                replayed,
-                streams,
-            } => new("resumed")
+            SessionEvent::Resumed { outage, replayed, streams } => new("resumed")
                 .with("outage_ms", ms(*outage))
                 .with("replayed", *replayed)
                 .with("streams", *streams),
@@ -92,12 +80,7 @@ impl Event {
             SessionEvent::HeartbeatAnswered { rtt } => {
                 new("heartbeat_answered").with("rtt_us", us(*rtt))
             }
-            SessionEvent::StreamOpened {
-                id,
-                label,
-                name,
-                ours,
-            } => new("stream_opened")
+            SessionEvent::StreamOpened { id, label, name, ours } => new("stream_opened")
                 .with("id", id.to_string())
                 .with("stream", *label)
                 .with("name", name.as_str())
@@ -113,12 +96,7 @@ impl Event {
     /// What the library says about a server.
     pub(crate) fn from_server(event: &ServerEvent) -> Option<Self> {
         let linked = |kind, address: &str| {
-            Self {
-                kind,
-                session: None,
-                fields: Vec::new(),
-            }
-            .with("address", address)
+            Self { kind, session: None, fields: Vec::new() }.with("address", address)
         };
         Some(match event {
             ServerEvent::LinkAccepted { address } => linked("link_accepted", address),
@@ -180,12 +158,7 @@ impl Event {
             .with("raw_received", summary.raw_received)
             .with("wire_sent", summary.wire_sent)
             .with("wire_received", summary.wire_received)
-            .with(
-                "streams",
-                summary
-                    .other_streams
-                    .saturating_add(summary.streams.len() as u64),
-            )
+            .with("streams", summary.other_streams.saturating_add(summary.streams.len() as u64))
             .with("verified_streams", summary.verified_streams)
             .with("reset_streams", summary.reset_streams)
             .with("lost", summary.lost)
@@ -198,12 +171,7 @@ impl Event {
 
     /// A line for people.
     pub(crate) fn message(text: &str) -> Self {
-        Self {
-            kind: "message",
-            session: None,
-            fields: Vec::new(),
-        }
-        .with("text", text)
+        Self { kind: "message", session: None, fields: Vec::new() }.with("text", text)
     }
 
     /// Adds a field.
@@ -250,23 +218,16 @@ impl EventLog {
     pub(crate) fn open(target: &EventsTarget) -> io::Result<Self> {
         let output = match target {
             EventsTarget::Stdout => Patient::stdout()?,
-            EventsTarget::File(path) => Patient(
-                OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(path)?,
-            ),
+            EventsTarget::File(path) => {
+                Patient(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?)
+            }
         };
         Ok(Self::to(Writer::with_queue("events", QUEUE, output)?))
     }
 
     /// Writes to `writer`.
     pub(crate) fn to(writer: Writer) -> Self {
-        Self {
-            writer,
-            lost: AtomicU64::new(0),
-        }
+        Self { writer, lost: AtomicU64::new(0) }
     }
 
     /// Hands over an event without waiting.
@@ -275,18 +236,13 @@ impl EventLog {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let mut lines = String::new();
         if lost > 0 {
-            let note = Event {
-                kind: "events_lost",
-                session: None,
-                fields: Vec::new(),
-            };
+            let note = Event { kind: "events_lost", session: None, fields: Vec::new() };
             lines = note.with("count", lost).to_line(now) + "\n";
         }
         lines += &event.to_line(now);
         lines.push('\n');
         if !self.writer.offer(lines.into_bytes()) {
-            self.lost
-                .fetch_add(lost.saturating_add(1), Ordering::Relaxed);
+            self.lost.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
         }
     }
 
@@ -331,15 +287,10 @@ mod tests {
 
     #[test]
     fn text_of_a_peer_stays_inside_its_string() {
-        let event = SessionEvent::LinkDown {
-            reason: "\"}\n{\u{1b}[2J\u{9b}".into(),
-        };
+        let event = SessionEvent::LinkDown { reason: "\"}\n{\u{1b}[2J\u{9b}".into() };
         let event = Event::from_session("s", &event).expect("known");
         let line = line(&event);
-        assert!(
-            line.ends_with("\"reason\":\"\\\"}\\n{\\u001b[2J\\u009b\"}"),
-            "{line}"
-        );
+        assert!(line.ends_with("\"reason\":\"\\\"}\\n{\\u001b[2J\\u009b\"}"), "{line}");
         let value: Value = serde_json::from_str(&line).expect("one object");
         assert_eq!(value["reason"], "\"}\n{\u{1b}[2J\u{9b}");
     }
@@ -360,14 +311,8 @@ mod tests {
     #[test]
     fn every_kind_is_documented() {
         let source = include_str!("events.rs");
-        let docs: String = source
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .collect();
-        let kinds = source
-            .split("new(\"")
-            .skip(1)
-            .chain(source.split("of(\"").skip(1));
+        let docs: String = source.lines().take_while(|line| line.starts_with("//!")).collect();
+        let kinds = source.split("new(\"").skip(1).chain(source.split("of(\"").skip(1));
         let mut seen = 0;
         for rest in kinds {
             let Some((kind, _)) = rest.split_once('"') else {

@@ -38,21 +38,13 @@ pub(crate) fn ratio(raw: u64, wire: u64) -> String {
         return "-".to_owned();
     }
     let ratio = raw as f64 / wire as f64;
-    if ratio < 99.95 {
-        format!("{ratio:.1}x")
-    } else {
-        format!("{ratio:.0}x")
-    }
+    if ratio < 99.95 { format!("{ratio:.1}x") } else { format!("{ratio:.0}x") }
 }
 
 /// A round trip: `0.3 ms`, `23 ms`, `1.2 s`.
 pub(crate) fn rtt(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1e3;
-    if ms < 999.5 {
-        format!("{} ms", below_ten(ms))
-    } else {
-        span(time)
-    }
+    if ms < 999.5 { format!("{} ms", below_ten(ms)) } else { span(time) }
 }
 
 /// A span of time: `0.4 s`, `51 s`, `2 m 5 s`, `3 h 4 m`, `2 d 1 h`.
@@ -76,11 +68,7 @@ pub(crate) fn span(time: Duration) -> String {
 
 /// A count with its noun: `1 stream`, `3 streams`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
-    if n == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{} {noun}s", grouped(n))
-    }
+    if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(n)) }
 }
 
 /// Digits in groups of three: `70,123`.
@@ -107,11 +95,7 @@ fn scaled(count: u64) -> (f64, i32) {
 }
 
 fn unit_name(unit: i32) -> &'static str {
-    usize::try_from(unit)
-        .ok()
-        .and_then(|at| UNITS.get(at))
-        .copied()
-        .unwrap_or("B")
+    usize::try_from(unit).ok().and_then(|at| UNITS.get(at)).copied().unwrap_or("B")
 }
 
 /// One decimal below a hundred, unless it is a zero.

@@ -17,9 +17,7 @@ impl Ledger {
         let mut ledger = Self::default();
         for stream in &stats.streams {
             let accounted = stream.acked_by_peer.saturating_add(stream.retained);
-            ledger.lost = ledger
-                .lost
-                .saturating_add(stream.bytes_sent.saturating_sub(accounted));
+            ledger.lost = ledger.lost.saturating_add(stream.bytes_sent.saturating_sub(accounted));
             let beyond = stream.acked_by_peer.saturating_sub(stream.bytes_sent);
             ledger.duplicated = ledger.duplicated.saturating_add(beyond);
         }
@@ -28,10 +26,7 @@ impl Ledger {
 
     /// Of a session that is over, as the session itself computed it.
     pub(crate) fn of_summary(summary: &SessionSummary) -> Self {
-        Self {
-            lost: summary.lost,
-            duplicated: summary.duplicated,
-        }
+        Self { lost: summary.lost, duplicated: summary.duplicated }
     }
 }
 
@@ -41,12 +36,7 @@ impl std::fmt::Display for Ledger {
             0 => "0".to_owned(),
             bytes => super::human::bytes(bytes),
         };
-        write!(
-            f,
-            "lost {}   duplicated {}",
-            shown(self.lost),
-            shown(self.duplicated)
-        )
+        write!(f, "lost {}   duplicated {}", shown(self.lost), shown(self.duplicated))
     }
 }
 
@@ -70,9 +60,6 @@ mod tests {
         stats.streams = vec![stream(100, 60, 40), stream(10, 10, 0)];
         assert_eq!(Ledger::of(&stats).to_string(), "lost 0   duplicated 0");
         stats.streams = vec![stream(2048, 500, 524), stream(10, 15, 0)];
-        assert_eq!(
-            Ledger::of(&stats).to_string(),
-            "lost 1 KiB   duplicated 5 B"
-        );
+        assert_eq!(Ledger::of(&stats).to_string(), "lost 1 KiB   duplicated 5 B");
     }
 }

@@ -81,6 +81,7 @@ impl Report {
         let terminal = io::stderr().is_terminal() && !dumb;
         let mode = Mode::choose(settings.progress, terminal, mixed);
         let screen = Screen::stderr(mode == Mode::Bar);
+        crate::logging::beside(screen.clone());
         let events = settings.events.as_ref().map(EventLog::open).transpose()?;
         Ok(Self::with(settings, mode, screen, events))
     }
@@ -103,11 +104,6 @@ impl Report {
         }))
     }
 
-    /// Standard error beside the status line: give it to the log as its writer.
-    pub(crate) fn screen(&self) -> Screen {
-        self.0.screen.clone()
-    }
-
     /// Says a line, unless quiet.
     pub(crate) fn say(&self, line: &str) {
         if !self.0.quiet {
@@ -118,9 +114,7 @@ impl Report {
     /// Says a line even when quiet: an error or a warning.
     pub(crate) fn always(&self, line: &str) {
         if self.0.mode == Mode::Json {
-            self.0
-                .screen
-                .line(&Event::message(line).to_line(jiff::Timestamp::now()));
+            self.0.screen.line(&Event::message(line).to_line(jiff::Timestamp::now()));
         } else {
             self.0.screen.line(line);
         }
@@ -169,9 +163,7 @@ impl Report {
             ));
         } else if outcome.dropped > 0 {
             let dropped = human::bytes(outcome.dropped);
-            self.line(&format!(
-                "! stream {name}: {dropped} dropped by its source, as it was told"
-            ));
+            self.line(&format!("! stream {name}: {dropped} dropped by its source, as it was told"));
         }
     }
 
@@ -270,10 +262,7 @@ impl Report {
         let record = Event::progress(stats);
         self.event(&record);
         let line = stats_lines::line(side, stats, said.count, said.since.elapsed());
-        *said = Pace {
-            since: Instant::now(),
-            count: moved(side, stats).0,
-        };
+        *said = Pace { since: Instant::now(), count: moved(side, stats).0 };
         if self.0.mode != Mode::Silent {
             self.line(&line);
         }
@@ -308,19 +297,13 @@ struct Pace {
 
 impl Pace {
     fn new() -> Self {
-        Self {
-            since: Instant::now(),
-            count: 0,
-        }
+        Self { since: Instant::now(), count: 0 }
     }
 
     /// The rate since the last call.
     fn rate(&mut self, count: u64) -> String {
         let rate = human::rate(count.saturating_sub(self.count), self.since.elapsed());
-        *self = Self {
-            since: Instant::now(),
-            count,
-        };
+        *self = Self { since: Instant::now(), count };
         rate
     }
 }
@@ -335,10 +318,7 @@ impl Slot {
     fn new(inner: &Arc<Inner>) -> Self {
         let key = inner.next.fetch_add(1, Ordering::Relaxed);
         inner.shown().insert(key, Shown::default());
-        Self {
-            inner: Arc::clone(inner),
-            key,
-        }
+        Self { inner: Arc::clone(inner), key }
     }
 
     fn show(&self, status: String, stats: &SessionStats, side: Side) {
@@ -380,9 +360,7 @@ fn overview(sessions: &BTreeMap<u64, Shown>) -> String {
         _ => {
             let down = sessions.values().filter(|one| !one.up).count();
             let streams: usize = sessions.values().map(|one| one.streams).sum();
-            let raw = sessions
-                .values()
-                .fold(0_u64, |sum, one| sum.saturating_add(one.raw));
+            let raw = sessions.values().fold(0_u64, |sum, one| sum.saturating_add(one.raw));
             let without = match down {
                 0 => String::new(),
                 down => format!(" ({down} without a link)"),
@@ -404,10 +382,7 @@ mod tests {
     use crate::sink::{Failure, StreamInfo};
 
     fn report(captured: &Captured, mode: Mode, quiet: bool) -> Report {
-        let settings = OutputSettings {
-            quiet,
-            ..OutputSettings::default()
-        };
+        let settings = OutputSettings { quiet, ..OutputSettings::default() };
         Report::with(&settings, mode, captured.screen(mode == Mode::Bar), None)
     }
 
@@ -464,10 +439,7 @@ mod tests {
     fn a_stream_that_ended_early_is_told_with_its_reason() {
         let captured = Captured::default();
         let outcome = Outcome {
-            stream: StreamInfo {
-                name: "a\u{1b}".into(),
-                ..StreamInfo::default()
-            },
+            stream: StreamInfo { name: "a\u{1b}".into(), ..StreamInfo::default() },
             bytes: 2048,
             dropped: 0,
             verified: false,
@@ -482,19 +454,11 @@ mod tests {
 
     #[test]
     fn several_sessions_are_summed_in_the_status_line() {
-        let shown = |up, streams, raw| Shown {
-            status: "full".into(),
-            up,
-            streams,
-            raw,
-        };
+        let shown = |up, streams, raw| Shown { status: "full".into(), up, streams, raw };
         let mut sessions = BTreeMap::from([(1, shown(true, 2, 1 << 20))]);
         assert_eq!(overview(&sessions), "full");
         sessions.insert(2, shown(false, 1, 2 << 20));
-        assert_eq!(
-            overview(&sessions),
-            "2 sessions (1 without a link)   3 streams   3 MiB"
-        );
+        assert_eq!(overview(&sessions), "2 sessions (1 without a link)   3 streams   3 MiB");
         assert_eq!(overview(&BTreeMap::new()), "");
     }
 }

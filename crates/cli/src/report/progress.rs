@@ -68,29 +68,18 @@ impl Narrator {
         stats: &SessionStats,
     ) -> Option<String> {
         match event {
-            SessionEvent::LinkUp {
-                resumed: false,
-                address,
-            } => self.connected(address, stats),
+            SessionEvent::LinkUp { resumed: false, address } => self.connected(address, stats),
             SessionEvent::LinkDown { reason } => {
                 self.down_since = Some(Instant::now());
                 Some(self.lost(reason, link, stats))
             }
-            SessionEvent::AttemptFailed {
-                attempt,
-                reason,
-                retry_in,
-            } => {
+            SessionEvent::AttemptFailed { attempt, reason, retry_in } => {
                 let since = *self.down_since.get_or_insert_with(Instant::now);
                 let said = *attempt == 1 || attempt % SAID_EACH == 0;
                 (said && !self.live)
                     .then(|| self.still_down(*attempt, reason, *retry_in, since.elapsed()))
             }
-            SessionEvent::Resumed {
-                outage,
-                replayed,
-                streams,
-            } => {
+            SessionEvent::Resumed { outage, replayed, streams } => {
                 self.down_since = None;
                 Some(self.resumed(*outage, *replayed, *streams as u64, Ledger::of(stats)))
             }
@@ -135,18 +124,9 @@ impl Narrator {
         };
         match link {
             LinkState::Connecting { attempt } => {
-                format!(
-                    "connecting to {}   attempt {attempt}",
-                    escape_text(&self.watched.peer)
-                )
+                format!("connecting to {}   attempt {attempt}", escape_text(&self.watched.peer))
             }
-            LinkState::Down {
-                reason,
-                attempt,
-                retry_in,
-                since,
-                ..
-            } => {
+            LinkState::Down { reason, attempt, retry_in, since, .. } => {
                 let next = match (self.watched.side, retry_in) {
                     (Side::Receiver, _) => "waiting for the sender".to_owned(),
                     (_, Some(time)) => format!("retry {attempt} in {}", human::span(*time)),
@@ -194,12 +174,7 @@ impl Narrator {
             }
             Side::Receiver => line.push_str(" Waiting for the sender."),
         }
-        if let LinkState::Down {
-            attempt,
-            retry_in: Some(time),
-            ..
-        } = link
-        {
+        if let LinkState::Down { attempt, retry_in: Some(time), .. } = link {
             line.push_str(&format!("   retry {attempt} in {}", human::span(*time)));
         }
         line + &self.named()
@@ -226,18 +201,10 @@ impl Narrator {
         let replayed = match replayed {
             0 => "nothing to replay".to_owned(),
             bytes => {
-                format!(
-                    "replayed {} on {}",
-                    human::bytes(bytes),
-                    human::count(streams, "stream")
-                )
+                format!("replayed {} on {}", human::bytes(bytes), human::count(streams, "stream"))
             }
         };
-        format!(
-            "resumed after {}   {replayed}   {ledger}{}",
-            human::span(outage),
-            self.named()
-        )
+        format!("resumed after {}   {replayed}   {ledger}{}", human::span(outage), self.named())
     }
 
     /// A receiver has many sessions and says which one it speaks of.
@@ -257,23 +224,12 @@ pub(crate) fn moved(side: Side, stats: &SessionStats) -> (u64, u64) {
     }
 }
 
-fn after_colon(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(": {text}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn narrator(side: Side, live: bool) -> Narrator {
-        let watched = Watched {
-            side,
-            peer: "web1".into(),
-        };
+        let watched = Watched { side, peer: "web1".into() };
         let mut narrator = Narrator::new(watched, "web1-logs", live);
         narrator.set_codec("zstd:1".into());
         narrator
@@ -310,22 +266,13 @@ mod tests {
     #[test]
     fn a_drop_and_a_resume_read_as_promised() {
         let mut narrator = narrator(Side::Sender, false);
-        let up = SessionEvent::LinkUp {
-            resumed: false,
-            address: "10.0.0.1:9000".into(),
-        };
+        let up = SessionEvent::LinkUp { resumed: false, address: "10.0.0.1:9000".into() };
         assert_eq!(
             narrator.line(&up, &down(), &stats()).as_deref(),
             Some("connected web1   codec zstd:1   rtt 23 ms   session web1-logs")
         );
-        assert_eq!(
-            narrator.connected("10.0.0.1:9000", &stats()),
-            None,
-            "said once"
-        );
-        let lost = SessionEvent::LinkDown {
-            reason: "no answer for 15 s".into(),
-        };
+        assert_eq!(narrator.connected("10.0.0.1:9000", &stats()), None, "said once");
+        let lost = SessionEvent::LinkDown { reason: "no answer for 15 s".into() };
         assert_eq!(
             narrator.line(&lost, &down(), &stats()).as_deref(),
             Some(
@@ -347,9 +294,7 @@ mod tests {
     #[test]
     fn a_receiver_says_which_session_it_speaks_of() {
         let mut narrator = narrator(Side::Receiver, false);
-        let lost = SessionEvent::LinkDown {
-            reason: "closed by the \u{1b}peer".into(),
-        };
+        let lost = SessionEvent::LinkDown { reason: "closed by the \u{1b}peer".into() };
         let link = LinkState::Connecting { attempt: 1 };
         assert_eq!(
             narrator.line(&lost, &link, &stats()).as_deref(),
@@ -362,9 +307,8 @@ mod tests {
     #[test]
     fn a_log_has_the_first_attempt_and_then_each_tenth() {
         let mut narrator = narrator(Side::Sender, false);
-        let said: Vec<u32> = (1..=30)
-            .filter(|&n| narrator.line(&failed(n), &down(), &stats()).is_some())
-            .collect();
+        let said: Vec<u32> =
+            (1..=30).filter(|&n| narrator.line(&failed(n), &down(), &stats()).is_some()).collect();
         assert_eq!(said, [1, 10, 20, 30]);
         assert_eq!(
             narrator.line(&failed(10), &down(), &stats()).as_deref(),

@@ -25,10 +25,7 @@ pub(crate) fn line(side: Side, stats: &SessionStats, before: u64, since: Duratio
         human::count(stats.streams.len() as u64, "stream"),
     );
     if stats.retained_limit > 0 && side == Side::Sender {
-        line.push_str(&format!(
-            "   held {}",
-            human::of(stats.retained, stats.retained_limit)
-        ));
+        line.push_str(&format!("   held {}", human::of(stats.retained, stats.retained_limit)));
     }
     if let Some(rtt) = stats.rtt {
         line.push_str(&format!("   rtt {}", human::rtt(rtt)));
@@ -55,12 +52,7 @@ mod tests {
         stats.rtt = Some(Duration::from_millis(23));
         stats.reconnects = 1;
         assert_eq!(
-            line(
-                Side::Sender,
-                &stats,
-                4_617_089_843 - (20 << 20),
-                Duration::from_secs(10)
-            ),
+            line(Side::Sender, &stats, 4_617_089_843 - (20 << 20), Duration::from_secs(10)),
             "stats web1-logs   sent 4.3 GiB (620 MiB on the wire, 7.1x)   2 MiB/s   0 streams   \
              held 3.1 of 64 MiB   rtt 23 ms   reconnects 1   no link"
         );

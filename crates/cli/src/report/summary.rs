@@ -13,9 +13,7 @@ pub(crate) fn done_line(side: Side, summary: &SessionSummary) -> String {
         Side::Sender => (summary.raw_sent, summary.wire_sent),
         Side::Receiver => (summary.raw_received, summary.wire_received),
     };
-    let streams = summary
-        .other_streams
-        .saturating_add(summary.streams.len() as u64);
+    let streams = summary.other_streams.saturating_add(summary.streams.len() as u64);
     let ledger = Ledger::of_summary(summary);
     let mut line = format!(
         "done   {} in {}, {} on the wire ({})   reconnects {}   {ledger}",
@@ -26,10 +24,7 @@ pub(crate) fn done_line(side: Side, summary: &SessionSummary) -> String {
         summary.reconnects,
     );
     if summary.dropped > 0 {
-        line.push_str(&format!(
-            "   dropped by choice {}",
-            human::bytes(summary.dropped)
-        ));
+        line.push_str(&format!("   dropped by choice {}", human::bytes(summary.dropped)));
     }
     if summary.reset_streams > 0 {
         let ended = human::count(summary.reset_streams, "stream");
@@ -124,15 +119,8 @@ fn end(stream: &StreamStats) -> &'static str {
         "damaged"
     } else if halves.contains(&HalfState::Reset) {
         "ended early"
-    } else if halves
-        .iter()
-        .all(|half| matches!(half, HalfState::Finished | HalfState::Absent))
-    {
-        if stream.digest_verified == Some(true) {
-            "verified"
-        } else {
-            "acknowledged"
-        }
+    } else if halves.iter().all(|half| matches!(half, HalfState::Finished | HalfState::Absent)) {
+        if stream.digest_verified == Some(true) { "verified" } else { "acknowledged" }
     } else {
         "open"
     }
@@ -141,11 +129,7 @@ fn end(stream: &StreamStats) -> &'static str {
 /// Columns of equal width two spaces apart; names and words to the left, numbers to the right.
 fn aligned(rows: &[[String; 12]]) -> String {
     let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|c| c.chars().count())
-            .max()
-            .unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
     let mut text = String::new();
@@ -168,13 +152,15 @@ fn aligned(rows: &[[String; 12]]) -> String {
 mod tests {
     use std::time::Duration;
 
+    use p2_transport::CodecId;
+
     use super::*;
 
     fn summary() -> SessionSummary {
         let mut app = StreamStats::default();
         app.label = 7;
         app.name = "app".into();
-        app.codec_sent = CodecId::ZSTD;
+        app.codec_sent = Some(CodecId::ZSTD);
         app.bytes_sent = 4_617_089_843;
         app.wire_sent = 650_117_120;
         app.frames_sent = 70_123;
@@ -184,7 +170,7 @@ mod tests {
         let mut db = app.clone();
         (db.label, db.name) = (12, "d\u{1b}b".into());
         (db.bytes_sent, db.wire_sent, db.frames_sent) = (10, 12, 1);
-        (db.replayed, db.codec_sent, db.send_state) = (0, CodecId::NONE, HalfState::Reset);
+        (db.replayed, db.codec_sent, db.send_state) = (0, Some(CodecId::NONE), HalfState::Reset);
         let mut summary = SessionSummary::default();
         summary.name = "web1-logs".into();
         summary.lasted = Duration::from_secs(300);

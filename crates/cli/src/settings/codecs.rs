@@ -38,6 +38,8 @@ impl CodecsSettings {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::args::{Cli, Command};
 

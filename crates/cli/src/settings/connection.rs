@@ -21,7 +21,7 @@ pub(crate) struct ConnectionSettings {
     pub(crate) require_codec: bool,
     /// The shared secret.
     pub(crate) token: Option<Token>,
-    /// Silence after which a sign of life is asked for.
+    /// Time between heartbeats.
     pub(crate) heartbeat: Duration,
     /// Silence after which a link is dead.
     pub(crate) heartbeat_timeout: Duration,
@@ -245,7 +245,6 @@ mod tests {
             (&["--heartbeat=0s"] as &[&str], "--heartbeat must"),
             (&["--heartbeat=20s"], "--heartbeat-timeout must be longer"),
             (&["--buffer=1kB"], "--buffer must"),
-            (&["--session-ttl=0s"], "--session-ttl must"),
             (&["--connect-timeout=0s"], "--connect-timeout must"),
             (&["--retry-min=0s"], "--retry-min must"),
             (&["--retry-min=1m"], "--retry-max must not be shorter"),

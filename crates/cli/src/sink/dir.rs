@@ -70,17 +70,9 @@ impl Dir {
     pub(crate) async fn open(path: PathBuf, ack: Ack) -> Result<Self, SinkError> {
         let shown = path.display().to_string();
         let root = blocking(move || {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             let fd = rustix::fs::open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-            Ok(Root {
-                fd,
-                path,
-                ack,
-                sessions: Mutex::default(),
-            })
+            Ok(Root { fd, path, ack, sessions: Mutex::default() })
         });
         Ok(Self {
             root: Arc::new(root.await.map_err(|e| SinkError::new(shown, &e))?),
@@ -95,13 +87,7 @@ impl Dir {
     /// number of its name.
     pub(crate) async fn create(&self, stream: &StreamInfo) -> Result<FileSink, SinkError> {
         let (session, name) = (component(&stream.session), component(&stream.name));
-        let shown = self
-            .root
-            .path
-            .join(&session)
-            .join(&name)
-            .display()
-            .to_string();
+        let shown = self.root.path.join(&session).join(&name).display().to_string();
         let root = Arc::clone(&self.root);
         let made = blocking(move || {
             let session = root.session(session)?;
@@ -113,13 +99,7 @@ impl Dir {
             Ok((session, file, name, identity))
         });
         let (session, file, name, identity) = made.await.map_err(|e| SinkError::new(shown, &e))?;
-        Ok(FileSink::new(
-            session,
-            name,
-            file,
-            identity,
-            Arc::clone(&self.pool),
-        ))
+        Ok(FileSink::new(session, name, file, identity, Arc::clone(&self.pool)))
     }
 }
 
@@ -157,11 +137,7 @@ impl SessionDir {
         // O_NONBLOCK: a FIFO put in its place must not hang the thread.
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
-        if identity(&file)? == expected {
-            Ok(file)
-        } else {
-            Err(Errno::LOOP.into())
-        }
+        if identity(&file)? == expected { Ok(file) } else { Err(Errno::LOOP.into()) }
     }
 
     /// Opens the file that records the gaps of `name`, to append to it.
@@ -214,7 +190,5 @@ fn identity(file: &impl AsFd) -> io::Result<Identity> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

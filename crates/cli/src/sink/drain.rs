@@ -75,13 +75,7 @@ pub(crate) fn refuse(mut stream: RecvStream, failure: Failure, info: StreamInfo)
         Failure::Sink(_) => ErrorCode::SINK_FAILED,
         Failure::Refused(_) | Failure::Stream(_) => ErrorCode::REFUSED_STREAM,
     });
-    Outcome {
-        stream: info,
-        bytes: 0,
-        dropped: 0,
-        verified: false,
-        failure: Some(failure),
-    }
+    Outcome { stream: info, bytes: 0, dropped: 0, verified: false, failure: Some(failure) }
 }
 
 /// What delivery needs of a stream.
@@ -123,13 +117,7 @@ async fn deliver(
             Some(failure)
         }
     };
-    Outcome {
-        stream: info,
-        bytes: sink.offset(),
-        dropped,
-        verified: failure.is_none(),
-        failure,
-    }
+    Outcome { stream: info, bytes: sink.offset(), dropped, verified: failure.is_none(), failure }
 }
 
 async fn pump(
@@ -176,10 +164,7 @@ async fn pump(
                 sink.write(offset, &mut batch).await?;
                 batch.clear();
             }
-            Some(Chunk::Gap {
-                offset,
-                dropped: total,
-            }) => {
+            Some(Chunk::Gap { offset, dropped: total }) => {
                 sink.gap(offset, total).await?;
                 *dropped = total;
             }
@@ -276,10 +261,7 @@ mod tests {
             assert_eq!(offset, self.bytes.len() as u64);
             let size: usize = data.iter().map(Bytes::len).sum();
             if self.room.is_some_and(|room| self.bytes.len() + size > room) {
-                return Err(SinkError {
-                    what: "f".into(),
-                    problem: Problem::DiskFull,
-                });
+                return Err(SinkError { what: "f".into(), problem: Problem::DiskFull });
             }
             self.writes += 1;
             self.bytes.extend(data.drain(..).flatten());
@@ -313,12 +295,10 @@ mod tests {
         let mut script = Script::default();
         let mut offset = 0;
         for chunk in chunks {
-            script.chunks.push_back((!chunk.is_empty()).then(|| {
-                Ok(Some(Chunk::Data {
-                    offset,
-                    data: Bytes::from_static(chunk),
-                }))
-            }));
+            script.chunks.push_back(
+                (!chunk.is_empty())
+                    .then(|| Ok(Some(Chunk::Data { offset, data: Bytes::from_static(chunk) }))),
+            );
             offset += chunk.len() as u64;
         }
         script
@@ -365,10 +345,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_stops_the_stream_and_acknowledges_nothing_more() {
         let mut stream = script(&[b"ab", b"", b"cdef", b"", b"gh"]);
-        let mut sink = Memory {
-            room: Some(3),
-            ..Memory::default()
-        };
+        let mut sink = Memory { room: Some(3), ..Memory::default() };
         let outcome = run(&mut stream, &mut sink, Ack::Written).await;
         assert_eq!(stream.stopped, Some(ErrorCode::SINK_FAILED));
         assert_eq!(stream.acknowledged, [2]);
@@ -381,34 +358,20 @@ mod tests {
     #[tokio::test]
     async fn a_reset_stream_keeps_what_was_written_and_is_not_verified() {
         let mut stream = script(&[b"ab"]);
-        stream
-            .chunks
-            .push_back(Some(Err(StreamError::Reset(ErrorCode::SOURCE_FAILED))));
+        stream.chunks.push_back(Some(Err(StreamError::Reset(ErrorCode::SOURCE_FAILED))));
         let mut sink = Memory::default();
         let outcome = run(&mut stream, &mut sink, Ack::Written).await;
-        assert_eq!(
-            (outcome.bytes, outcome.verified, stream.stopped),
-            (2, false, None)
-        );
-        assert!(matches!(
-            outcome.failure,
-            Some(Failure::Stream(StreamError::Reset(_)))
-        ));
+        assert_eq!((outcome.bytes, outcome.verified, stream.stopped), (2, false, None));
+        assert!(matches!(outcome.failure, Some(Failure::Stream(StreamError::Reset(_)))));
     }
 
     #[tokio::test]
     async fn gaps_are_told_to_the_sink_and_counted() {
         let mut stream = script(&[b"ab"]);
-        stream.chunks.push_back(Some(Ok(Some(Chunk::Gap {
-            offset: 2,
-            dropped: 9,
-        }))));
+        stream.chunks.push_back(Some(Ok(Some(Chunk::Gap { offset: 2, dropped: 9 }))));
         stream.chunks.push_back(Some(Ok(None)));
         let mut sink = Memory::default();
         let outcome = run(&mut stream, &mut sink, Ack::Written).await;
-        assert_eq!(
-            (outcome.bytes, outcome.dropped, outcome.verified),
-            (2, 9, true)
-        );
+        assert_eq!((outcome.bytes, outcome.dropped, outcome.verified), (2, 9, true));
     }
 }

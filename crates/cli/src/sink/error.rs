@@ -36,18 +36,7 @@ pub(crate) enum Problem {
 impl SinkError {
     /// Names the failure of `what`.
     pub(crate) fn new(what: impl Into<String>, error: &io::Error) -> Self {
-        Self {
-            what: what.into(),
-            problem: Problem::of(error),
-        }
-    }
-
-    /// A link or a foreign kind of file stands where `what` belongs.
-    pub(crate) fn not_ours(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            problem: Problem::NotOurs,
-        }
+        Self { what: what.into(), problem: Problem::of(error) }
     }
 
     /// True when the reader of a pipe went away, as after `| head`.

@@ -150,11 +150,7 @@ fn write_batch(file: &File, mut at: u64, batch: &[Bytes]) -> io::Result<()> {
             put(chunk)?;
         }
     }
-    if gathered.is_empty() {
-        Ok(())
-    } else {
-        put(&gathered)
-    }
+    if gathered.is_empty() { Ok(()) } else { put(&gathered) }
 }
 
 #[cfg(test)]
@@ -169,24 +165,16 @@ mod tests {
     use super::*;
 
     fn stream(session: &str, name: &str) -> StreamInfo {
-        StreamInfo {
-            session: session.into(),
-            label: 1,
-            name: name.into(),
-            metadata: Vec::new(),
-        }
+        StreamInfo { session: session.into(), label: 1, name: name.into(), metadata: Vec::new() }
     }
 
     async fn open(path: &Path) -> Dir {
-        Dir::open(path.join("out"), Ack::Written)
-            .await
-            .expect("a directory")
+        Dir::open(path.join("out"), Ack::Written).await.expect("a directory")
     }
 
     async fn write(sink: &mut FileSink, text: &[u8]) -> Result<(), SinkError> {
         let at = sink.offset();
-        sink.write(at, &mut vec![Bytes::copy_from_slice(text)])
-            .await
+        sink.write(at, &mut vec![Bytes::copy_from_slice(text)]).await
     }
 
     #[tokio::test]
@@ -194,14 +182,7 @@ mod tests {
         let temp = tempfile::tempdir().expect("temp dir");
         let dir = open(temp.path()).await;
         let mut sink = dir.create(&stream("s", "app")).await.expect("made");
-        let chunks = [
-            &b"small"[..],
-            &[7; SMALL],
-            b"",
-            &[8; SMALL - 1],
-            &[9; 4 * SMALL],
-            b"end",
-        ];
+        let chunks = [&b"small"[..], &[7; SMALL], b"", &[8; SMALL - 1], &[9; 4 * SMALL], b"end"];
         let mut batch = chunks.map(Bytes::copy_from_slice).to_vec();
         sink.write(0, &mut batch).await.expect("written");
         write(&mut sink, b"more").await.expect("written");
@@ -224,13 +205,8 @@ mod tests {
         let dir = open(temp.path()).await;
         for (session, expected) in [("s", "app"), ("s", "app~2"), ("t", "app"), ("s", "app~3")] {
             let mut sink = dir.create(&stream(session, "app")).await.expect("made");
-            write(&mut sink, expected.as_bytes())
-                .await
-                .expect("written");
-            assert_eq!(
-                sink.path(),
-                temp.path().join("out").join(session).join(expected)
-            );
+            write(&mut sink, expected.as_bytes()).await.expect("written");
+            assert_eq!(sink.path(), temp.path().join("out").join(session).join(expected));
         }
         let again = open(temp.path()).await;
         let sink = again.create(&stream("s", "app")).await.expect("made");
@@ -247,16 +223,10 @@ mod tests {
         std::fs::write(&victim, "precious").expect("victim");
         std::fs::create_dir(temp.path().join("out/s")).expect("session directory");
         symlink(&victim, temp.path().join("out/s/app")).expect("link");
-        let mut sink = dir
-            .create(&stream("s", "app"))
-            .await
-            .expect("the next number");
+        let mut sink = dir.create(&stream("s", "app")).await.expect("the next number");
         write(&mut sink, b"hello").await.expect("written");
         assert_eq!(std::fs::read(&victim).expect("victim"), b"precious");
-        assert_eq!(
-            std::fs::read(temp.path().join("out/s/app~2")).expect("file"),
-            b"hello"
-        );
+        assert_eq!(std::fs::read(temp.path().join("out/s/app~2")).expect("file"), b"hello");
     }
 
     #[tokio::test]
@@ -288,9 +258,7 @@ mod tests {
             } else {
                 symlink(&victim, &path).expect("link");
             }
-            let error = write(&mut sink, b"hello")
-                .await
-                .expect_err("not the same file");
+            let error = write(&mut sink, b"hello").await.expect_err("not the same file");
             assert_eq!(error.problem, Problem::NotOurs);
         }
         assert_eq!(std::fs::read(&victim).expect("victim"), b"precious");
@@ -306,19 +274,10 @@ mod tests {
             write(&mut sink, name.as_bytes()).await.expect("written");
             let path = std::fs::canonicalize(sink.path()).expect("it exists");
             let root = std::fs::canonicalize(temp.path().join("out")).expect("root");
-            assert_eq!(
-                path.parent().and_then(Path::parent),
-                Some(&*root),
-                "{name:?}"
-            );
+            assert_eq!(path.parent().and_then(Path::parent), Some(&*root), "{name:?}");
         }
         assert_eq!(std::fs::read_dir(temp.path()).expect("temp").count(), 1);
-        assert_eq!(
-            std::fs::read_dir(temp.path().join("out"))
-                .expect("out")
-                .count(),
-            80
-        );
+        assert_eq!(std::fs::read_dir(temp.path().join("out")).expect("out").count(), 80);
     }
 
     #[tokio::test]
@@ -327,26 +286,17 @@ mod tests {
         let dir = open(temp.path()).await;
         let mut sinks = Vec::new();
         for n in 0..1500 {
-            sinks.push(
-                dir.create(&stream("s", &format!("f{n}")))
-                    .await
-                    .expect("made"),
-            );
+            sinks.push(dir.create(&stream("s", &format!("f{n}"))).await.expect("made"));
         }
         for (n, sink) in sinks.iter_mut().enumerate() {
             write(sink, b"first ").await.expect("written");
-            write(sink, format!("{n}").as_bytes())
-                .await
-                .expect("written");
+            write(sink, format!("{n}").as_bytes()).await.expect("written");
         }
         let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         assert!(open < 700, "{open} descriptors");
         for n in [0, 255, 256, 1499] {
             let path = temp.path().join(format!("out/s/f{n}"));
-            assert_eq!(
-                std::fs::read_to_string(path).expect("file"),
-                format!("first {n}")
-            );
+            assert_eq!(std::fs::read_to_string(path).expect("file"), format!("first {n}"));
         }
     }
 
@@ -358,10 +308,7 @@ mod tests {
         write(&mut sink, b"abc").await.expect("written");
         sink.gap(3, 10).await.expect("recorded");
         sink.gap(3, 15).await.expect("recorded");
-        assert_eq!(
-            std::fs::read(temp.path().join("out/s/app")).expect("file"),
-            b"abc"
-        );
+        assert_eq!(std::fs::read(temp.path().join("out/s/app")).expect("file"), b"abc");
         assert_eq!(
             std::fs::read_to_string(temp.path().join("out/s/app~gaps")).expect("file"),
             "{\"offset\":3,\"dropped\":10}\n{\"offset\":3,\"dropped\":5}\n"

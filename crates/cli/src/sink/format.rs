@@ -94,11 +94,7 @@ impl LineFormat {
                         out.push(b'"');
                     }
                 }
-                out.extend_from_slice(if ended {
-                    b"}\n"
-                } else {
-                    b",\"partial\":true}\n"
-                });
+                out.extend_from_slice(if ended { b"}\n" } else { b",\"partial\":true}\n" });
             }
         }
     }
@@ -177,12 +173,7 @@ mod tests {
     use super::*;
 
     fn info(name: &str) -> StreamInfo {
-        StreamInfo {
-            session: "web1".into(),
-            label: 7,
-            name: name.into(),
-            metadata: Vec::new(),
-        }
+        StreamInfo { session: "web1".into(), label: 7, name: name.into(), metadata: Vec::new() }
     }
 
     fn pushed(format: Format, terminal: bool, name: &str, text: &[u8]) -> Vec<u8> {
@@ -193,10 +184,7 @@ mod tests {
 
     #[test]
     fn prefix_and_name_into_a_pipe_keep_the_exact_bytes() {
-        assert_eq!(
-            pushed(Format::Prefix, false, "app", b"a\x1b\xff"),
-            b"[Stream 7] a\x1b\xff\n"
-        );
+        assert_eq!(pushed(Format::Prefix, false, "app", b"a\x1b\xff"), b"[Stream 7] a\x1b\xff\n");
         assert_eq!(pushed(Format::Name, false, "app", b"x\r"), b"[app] x\r\n");
     }
 
@@ -216,17 +204,10 @@ mod tests {
     #[test]
     fn json_says_where_each_line_began() {
         assert_eq!(
-            String::from_utf8(pushed(
-                Format::Json,
-                false,
-                "a\"p",
-                "x\t\\\u{9b}é🦀".as_bytes()
-            )),
-            Ok(
-                "{\"session\":\"web1\",\"stream\":7,\"name\":\"a\\\"p\",\"offset\":40,\
+            String::from_utf8(pushed(Format::Json, false, "a\"p", "x\t\\\u{9b}é🦀".as_bytes())),
+            Ok("{\"session\":\"web1\",\"stream\":7,\"name\":\"a\\\"p\",\"offset\":40,\
                 \"data\":\"x\\t\\\\\\u009bé🦀\"}\n"
-                    .to_owned()
-            )
+                .to_owned())
         );
     }
 
@@ -250,10 +231,7 @@ mod tests {
         for name in super::super::escape::tests::hostile_names() {
             let line = pushed(Format::Json, true, &name, name.as_bytes());
             let text = std::str::from_utf8(&line).expect("text");
-            assert!(
-                !text.trim_end_matches('\n').chars().any(escape::is_active),
-                "{name:?}"
-            );
+            assert!(!text.trim_end_matches('\n').chars().any(escape::is_active), "{name:?}");
             let value: serde_json::Value = serde_json::from_str(text).expect("one object");
             assert_eq!(value["name"], name);
             assert_eq!(value["data"], name);

@@ -131,6 +131,7 @@ impl SinkFactory {
     }
 
     /// Delivers lines to `out` instead of standard output.
+    #[cfg(test)]
     pub(crate) fn with_writer(settings: SinkSettings, out: Writer, terminal: bool) -> Self {
         Self::with_place(settings, Place::Stdout { out, terminal })
     }
@@ -179,12 +180,7 @@ impl SinkFactory {
         }
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         let format = LineFormat::new(self.settings.format, stream, terminal);
-        Ok(StreamSink::Lines(LineSink::new(
-            out,
-            key,
-            format,
-            self.together.clone(),
-        )))
+        Ok(StreamSink::Lines(LineSink::new(out, key, format, self.together.clone())))
     }
 }
 
@@ -244,31 +240,20 @@ mod tests {
     use super::*;
 
     fn factory(format: Format, only: Option<&str>) -> SinkFactory {
-        let settings = SinkSettings {
-            format,
-            only: only.map(str::to_owned),
-            ..SinkSettings::default()
-        };
+        let settings =
+            SinkSettings { format, only: only.map(str::to_owned), ..SinkSettings::default() };
         let out = Writer::spawn("test", Shared::default()).expect("thread");
         SinkFactory::with_writer(settings, out, false)
     }
 
     fn stream(name: &str) -> StreamInfo {
-        StreamInfo {
-            session: "s".into(),
-            label: 1,
-            name: name.into(),
-            metadata: Vec::new(),
-        }
+        StreamInfo { session: "s".into(), label: 1, name: name.into(), metadata: Vec::new() }
     }
 
     #[tokio::test]
     async fn raw_takes_one_stream_and_refuses_the_next() {
         let factory = factory(Format::Raw, None);
-        assert!(matches!(
-            factory.open(&stream("a")).await,
-            Ok(StreamSink::Raw(_))
-        ));
+        assert!(matches!(factory.open(&stream("a")).await, Ok(StreamSink::Raw(_))));
         let refused = factory.open(&stream("b\n")).await.expect_err("one place");
         assert_eq!(
             refused.to_string(),
@@ -281,29 +266,18 @@ mod tests {
     async fn only_refuses_every_other_name() {
         let factory = factory(Format::Raw, Some("b"));
         let refused = factory.open(&stream("a")).await.expect_err("not asked for");
-        assert_eq!(
-            refused.to_string(),
-            "stream a is not the one asked for by --only"
-        );
-        assert!(matches!(
-            factory.open(&stream("b")).await,
-            Ok(StreamSink::Raw(_))
-        ));
+        assert_eq!(refused.to_string(), "stream a is not the one asked for by --only");
+        assert!(matches!(factory.open(&stream("b")).await, Ok(StreamSink::Raw(_))));
     }
 
     #[tokio::test]
     async fn raw_on_a_terminal_is_escaped_text() {
         let out = Shared::default();
-        let settings = SinkSettings {
-            format: Format::Raw,
-            ..SinkSettings::default()
-        };
+        let settings = SinkSettings { format: Format::Raw, ..SinkSettings::default() };
         let writer = Writer::spawn("test", out.clone()).expect("thread");
         let factory = SinkFactory::with_writer(settings, writer, true);
         let mut sink = factory.open(&stream("a")).await.expect("first");
-        sink.write(0, &mut vec![Bytes::from_static(b"\x1b[2Jx\n")])
-            .await
-            .expect("written");
+        sink.write(0, &mut vec![Bytes::from_static(b"\x1b[2Jx\n")]).await.expect("written");
         assert_eq!(out.text(), "\\x1b[2Jx\n");
     }
 }

@@ -107,10 +107,7 @@ mod tests {
             let safe = component(&name);
             assert!(!safe.is_empty() && safe.len() <= MAX_COMPONENT, "{name:?}");
             assert!(!safe.starts_with(['.', '-', '~']), "{name:?} -> {safe}");
-            assert!(
-                safe.bytes().all(|b| b.is_ascii_graphic() && b != b'/'),
-                "{name:?} -> {safe}"
-            );
+            assert!(safe.bytes().all(|b| b.is_ascii_graphic() && b != b'/'), "{name:?} -> {safe}");
             if let Some(other) = seen.insert(safe.clone(), name.clone()) {
                 panic!("{name:?} and {other:?} both become {safe}");
             }

@@ -65,10 +65,7 @@ impl LineSink {
                 unfinished: self.unfinished,
                 ..Request::default()
             };
-            self.out
-                .write(request)
-                .await
-                .map_err(|e| SinkError::new(WHAT, &e))?;
+            self.out.write(request).await.map_err(|e| SinkError::new(WHAT, &e))?;
         }
         self.offset = written;
         Ok(())
@@ -100,9 +97,7 @@ impl LineSink {
     fn count_held(&mut self) -> usize {
         let now = self.held.len();
         let before = std::mem::replace(&mut self.counted, now);
-        let all = self
-            .together
-            .fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        let all = self.together.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
         all.wrapping_add(now.wrapping_sub(before))
     }
 }
@@ -166,15 +161,8 @@ impl Sink for LineSink {
         self.put(out, resumed, written).await?;
         if self.unfinished {
             self.unfinished = false;
-            let end = Request {
-                key: self.key,
-                end: true,
-                ..Request::default()
-            };
-            self.out
-                .write(end)
-                .await
-                .map_err(|e| SinkError::new(WHAT, &e))?;
+            let end = Request { key: self.key, end: true, ..Request::default() };
+            self.out.write(end).await.map_err(|e| SinkError::new(WHAT, &e))?;
         }
         Ok(())
     }
@@ -213,14 +201,8 @@ impl RawSink {
 impl Sink for RawSink {
     async fn write(&mut self, offset: u64, data: &mut Vec<Bytes>) -> Result<(), SinkError> {
         let size: usize = data.iter().map(Bytes::len).sum();
-        let request = Request {
-            parts: std::mem::take(data),
-            ..Request::default()
-        };
-        self.out
-            .write(request)
-            .await
-            .map_err(|e| SinkError::new(WHAT, &e))?;
+        let request = Request { parts: std::mem::take(data), ..Request::default() };
+        self.out.write(request).await.map_err(|e| SinkError::new(WHAT, &e))?;
         self.offset = offset + size as u64;
         Ok(())
     }
@@ -245,14 +227,8 @@ impl Sink for RawSink {
 }
 
 async fn sync(out: &Writer, key: u64) -> Result<(), SinkError> {
-    let request = Request {
-        key,
-        sync: true,
-        ..Request::default()
-    };
-    out.write(request)
-        .await
-        .map_err(|e| SinkError::new(WHAT, &e))
+    let request = Request { key, sync: true, ..Request::default() };
+    out.write(request).await.map_err(|e| SinkError::new(WHAT, &e))
 }
 
 /// The last place at or before `limit` that does not split a UTF-8 character; `limit` if there is
@@ -280,27 +256,14 @@ mod tests {
         fn new() -> Self {
             let out = Shared::default();
             let writer = Writer::spawn("test", out.clone()).expect("thread");
-            Self {
-                out,
-                writer,
-                together: Arc::default(),
-            }
+            Self { out, writer, together: Arc::default() }
         }
 
         fn sink(&self, label: u32, format: Format) -> LineSink {
-            let stream = StreamInfo {
-                session: "s".into(),
-                label,
-                name: "app".into(),
-                metadata: Vec::new(),
-            };
+            let stream =
+                StreamInfo { session: "s".into(), label, name: "app".into(), metadata: Vec::new() };
             let format = LineFormat::new(format, &stream, false);
-            LineSink::new(
-                self.writer.clone(),
-                label.into(),
-                format,
-                self.together.clone(),
-            )
+            LineSink::new(self.writer.clone(), label.into(), format, self.together.clone())
         }
     }
 
@@ -319,10 +282,7 @@ mod tests {
         write(&mut two, b"other\n").await;
         write(&mut one, b"ond\n").await;
         assert_eq!(one.offset(), 13);
-        assert_eq!(
-            bench.out.text(),
-            "[Stream 1] first\n[Stream 2] other\n[Stream 1] second\n"
-        );
+        assert_eq!(bench.out.text(), "[Stream 1] first\n[Stream 2] other\n[Stream 1] second\n");
     }
 
     #[tokio::test]
@@ -330,15 +290,9 @@ mod tests {
         let bench = Bench::new();
         let mut one = bench.sink(1, Format::Prefix);
         write(&mut one, b"tail").await;
-        assert_eq!(
-            (one.offset(), bench.together.load(Ordering::Relaxed)),
-            (0, 4)
-        );
+        assert_eq!((one.offset(), bench.together.load(Ordering::Relaxed)), (0, 4));
         one.finish().await.expect("written");
-        assert_eq!(
-            (one.offset(), bench.together.load(Ordering::Relaxed)),
-            (4, 0)
-        );
+        assert_eq!((one.offset(), bench.together.load(Ordering::Relaxed)), (4, 0));
         assert_eq!(bench.out.text(), "[Stream 1] tail\n");
     }
 
@@ -348,11 +302,7 @@ mod tests {
         let mut one = bench.sink(1, Format::Prefix);
         let long = "é".repeat(HOLD); // twice the bound, and no boundary falls on odd offsets
         write(&mut one, format!("x{long}").as_bytes()).await;
-        assert!(
-            one.offset() >= HOLD as u64,
-            "credit must come back: {}",
-            one.offset()
-        );
+        assert!(one.offset() >= HOLD as u64, "credit must come back: {}", one.offset());
         write(&mut one, b"y\n").await;
         one.finish().await.expect("written");
         assert_eq!(bench.out.text(), format!("[Stream 1] x{long}y\n"));
@@ -367,10 +317,7 @@ mod tests {
         write(&mut one, long.as_bytes()).await;
         write(&mut two, b"other\n").await;
         write(&mut one, b"rest\n").await;
-        assert_eq!(
-            bench.out.text(),
-            format!("[app] {long}\n[Stream 2] other\n[app] rest\n")
-        );
+        assert_eq!(bench.out.text(), format!("[app] {long}\n[Stream 2] other\n[app] rest\n"));
     }
 
     #[tokio::test]
@@ -433,15 +380,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_went_away_is_named() {
-        let out = Shared {
-            room: Some(0),
-            ..Shared::default()
-        };
+        let out = Shared { room: Some(0), ..Shared::default() };
         let mut raw = RawSink::new(Writer::spawn("test", out).expect("thread"));
-        let error = raw
-            .write(0, &mut vec![Bytes::from_static(b"x")])
-            .await
-            .expect_err("closed");
+        let error = raw.write(0, &mut vec![Bytes::from_static(b"x")]).await.expect_err("closed");
         assert!(error.is_reader_gone());
         assert_eq!(raw.offset(), 0);
     }

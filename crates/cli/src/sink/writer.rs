@@ -69,10 +69,7 @@ impl Writer {
     pub(crate) async fn write(&self, request: Request) -> io::Result<()> {
         let (answer, answered) = oneshot::channel();
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.queue
-            .send((request, answer))
-            .await
-            .map_err(|_| gone(()))?;
+        self.queue.send((request, answer)).await.map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
 
@@ -83,11 +80,7 @@ impl Writer {
 
     /// Hands over a finished line without waiting; false when the queue is full or the thread gone.
     pub(crate) fn offer(&self, line: Vec<u8>) -> bool {
-        let request = Request {
-            key: u64::MAX,
-            parts: vec![line.into()],
-            ..Request::default()
-        };
+        let request = Request { key: u64::MAX, parts: vec![line.into()], ..Request::default() };
         self.queue.try_send((request, oneshot::channel().0)).is_ok()
     }
 }
@@ -254,10 +247,7 @@ pub(crate) mod tests {
     impl Write for Shared {
         fn write(&mut self, data: &[u8]) -> io::Result<usize> {
             let mut bytes = self.bytes.lock().expect("lock");
-            if self
-                .room
-                .is_some_and(|room| bytes.len() + data.len() > room)
-            {
+            if self.room.is_some_and(|room| bytes.len() + data.len() > room) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             bytes.extend_from_slice(data);
@@ -277,11 +267,7 @@ pub(crate) mod tests {
     }
 
     fn request(key: u64, text: &'static str) -> Request {
-        Request {
-            key,
-            parts: vec![Bytes::from_static(text.as_bytes())],
-            ..Request::default()
-        }
+        Request { key, parts: vec![Bytes::from_static(text.as_bytes())], ..Request::default() }
     }
 
     #[tokio::test]
@@ -293,28 +279,12 @@ pub(crate) mod tests {
             unfinished: true,
             ..request(key, text)
         };
-        writer
-            .write(part(1, "[1] ab", None))
-            .await
-            .expect("written");
-        writer
-            .write(part(1, "cd", Some("[1] ")))
-            .await
-            .expect("written");
+        writer.write(part(1, "[1] ab", None)).await.expect("written");
+        writer.write(part(1, "cd", Some("[1] "))).await.expect("written");
         writer.write(request(2, "[2] x\n")).await.expect("written");
-        writer
-            .write(part(1, "ef", Some("[1] ")))
-            .await
-            .expect("written");
-        let end = |key| Request {
-            key,
-            end: true,
-            ..Request::default()
-        };
-        writer
-            .write(end(3))
-            .await
-            .expect("nothing of its own to end");
+        writer.write(part(1, "ef", Some("[1] "))).await.expect("written");
+        let end = |key| Request { key, end: true, ..Request::default() };
+        writer.write(end(3)).await.expect("nothing of its own to end");
         writer.write(end(1)).await.expect("written");
         writer.write(end(1)).await.expect("already ended");
         assert_eq!(out.text(), "[1] abcd\n[2] x\n[1] ef\n");
@@ -322,23 +292,14 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn the_first_failure_answers_everything_after_it() {
-        let out = Shared {
-            room: Some(4),
-            ..Shared::default()
-        };
+        let out = Shared { room: Some(4), ..Shared::default() };
         let writer = Writer::spawn("test", out.clone()).expect("thread");
         writer.write(request(1, "ok\n")).await.expect("fits");
         for _ in 0..2 {
-            let error = writer
-                .write(request(1, "too long\n"))
-                .await
-                .expect_err("full");
+            let error = writer.write(request(1, "too long\n")).await.expect_err("full");
             assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         }
-        let error = writer
-            .write(request(2, "x"))
-            .await
-            .expect_err("still broken");
+        let error = writer.write(request(2, "x")).await.expect_err("still broken");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(out.text(), "ok\n");
     }
@@ -347,10 +308,7 @@ pub(crate) mod tests {
     async fn sync_reaches_the_output_once_per_batch() {
         let out = Shared::default();
         let writer = Writer::spawn("test", out.clone()).expect("thread");
-        let synced = Request {
-            sync: true,
-            ..request(1, "x\n")
-        };
+        let synced = Request { sync: true, ..request(1, "x\n") };
         writer.write(synced).await.expect("written");
         assert_eq!(*out.syncs.lock().expect("lock"), 1);
     }

@@ -76,11 +76,7 @@ impl<D: Destination> Context<D> {
             inherit(&mut attributes.when_full, &all.when_full, general.when_full);
         }
         let label = lock(&self.labels).assign(attributes.id);
-        Identity {
-            name,
-            label,
-            attributes,
-        }
+        Identity { name, label, attributes }
     }
 
     /// Opens the stream.
@@ -163,9 +159,7 @@ impl<D: Destination> Context<D> {
     }
 
     fn stopped(&self) -> Failure {
-        lock(&self.lost)
-            .clone()
-            .map_or(Failure::Stopped, Failure::Lost)
+        lock(&self.lost).clone().map_or(Failure::Stopped, Failure::Lost)
     }
 
     /// Waits until the session has ended, and remembers why.

@@ -45,9 +45,6 @@ impl Observer {
     }
 
     pub(super) fn warn(&self, name: &str, text: impl Into<String>) {
-        self.tell(SourceEvent::Warning {
-            name: name.to_owned(),
-            text: text.into(),
-        });
+        self.tell(SourceEvent::Warning { name: name.to_owned(), text: text.into() });
     }
 }

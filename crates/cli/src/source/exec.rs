@@ -55,10 +55,7 @@ impl Run {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("cannot run `sh -c {command}`: {error}"),
-                )
+                io::Error::new(error.kind(), format!("cannot run `sh -c {command}`: {error}"))
             })?;
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (stdout, stderr) =
@@ -139,11 +136,7 @@ impl Produce for Run {
             let _ = tokio::time::timeout(SILENCE, errors).await;
         }
         // What a command answers to our own SIGTERM is no failure.
-        if status.success() || self.asked {
-            Ok(())
-        } else {
-            Err(describe(&self.command, status))
-        }
+        if status.success() || self.asked { Ok(()) } else { Err(describe(&self.command, status)) }
     }
 }
 
@@ -173,10 +166,7 @@ async fn tell_lines(name: String, mut input: impl AsyncRead + Unpin, observer: O
     let mut buffer = [0; LINE];
     let tell = |line: &[u8]| {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
-        observer.tell(SourceEvent::Stderr {
-            name: name.clone(),
-            line,
-        });
+        observer.tell(SourceEvent::Stderr { name: name.clone(), line });
     };
     while let Ok(length @ 1..) = input.read(&mut buffer).await {
         for piece in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
@@ -242,9 +232,7 @@ mod tests {
     async fn a_bad_status_comes_with_all_the_output() {
         let mut harness = start("echo out; echo err >&2; exit 3");
         assert_eq!(text(&mut harness.run).await, "out\n");
-        let verdict = within("the end", harness.run.verdict())
-            .await
-            .expect_err("status");
+        let verdict = within("the end", harness.run.verdict()).await.expect_err("status");
         assert!(verdict.ends_with("ended with status 3"), "{verdict}");
         assert_eq!(*harness.lines.lock().expect("lock"), ["err"]);
     }
@@ -253,15 +241,11 @@ mod tests {
     async fn a_missing_command_and_a_killed_one_are_named() {
         let mut missing = start("/no/such/command-here");
         assert_eq!(text(&mut missing.run).await, "");
-        let verdict = within("the end", missing.run.verdict())
-            .await
-            .expect_err("status");
+        let verdict = within("the end", missing.run.verdict()).await.expect_err("status");
         assert!(verdict.contains("no such command"), "{verdict}");
         let mut killed = start("kill -9 $$");
         assert_eq!(text(&mut killed.run).await, "");
-        let verdict = within("the end", killed.run.verdict())
-            .await
-            .expect_err("status");
+        let verdict = within("the end", killed.run.verdict()).await.expect_err("status");
         assert!(verdict.ends_with("killed by signal 9"), "{verdict}");
     }
 
@@ -269,10 +253,7 @@ mod tests {
     async fn a_drain_terminates_the_whole_group_and_keeps_its_last_words() {
         let mut harness =
             start("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.01; done");
-        let first = within("output", harness.run.next())
-            .await
-            .expect("read")
-            .expect("a chunk");
+        let first = within("output", harness.run.next()).await.expect("read").expect("a chunk");
         assert_eq!(&first[..], b"up\n");
         harness.ask.send_replace(Stop::Drain);
         assert_eq!(text(&mut harness.run).await, "bye\n");
@@ -282,21 +263,13 @@ mod tests {
     #[tokio::test]
     async fn dropping_kills_grandchildren_too() {
         let mut harness = start("sleep 1000 & echo $!; wait");
-        let first = within("output", harness.run.next())
-            .await
-            .expect("read")
-            .expect("a chunk");
-        let grandchild: i32 = std::str::from_utf8(&first)
-            .expect("text")
-            .trim()
-            .parse()
-            .expect("a number");
+        let first = within("output", harness.run.next()).await.expect("read").expect("a chunk");
+        let grandchild: i32 =
+            std::str::from_utf8(&first).expect("text").trim().parse().expect("a number");
         drop(harness.run);
         let gone = || {
             std::fs::read_to_string(format!("/proc/{grandchild}/stat")).map_or(true, |stat| {
-                stat.rsplit(") ")
-                    .next()
-                    .is_some_and(|rest| rest.starts_with('Z'))
+                stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
             })
         };
         super::super::testing::until("the grandchild's end", gone).await;

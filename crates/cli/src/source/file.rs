@@ -65,10 +65,7 @@ async fn send<D: Destination>(
             // The file first: one that cannot be read makes no stream.
             let permit = open.acquire_owned().await.ok();
             let stop = context.stop.clone();
-            match Input::open(path.to_owned())
-                .await
-                .map_err(|error| context.failed(&error))?
-            {
+            match Input::open(path.to_owned()).await.map_err(|error| context.failed(&error))? {
                 Input::Regular(mut file) => {
                     file.permit = permit;
                     let (mut writer, _reader) = context.open(&identity, false, Vec::new()).await?;
@@ -179,16 +176,11 @@ fn explain(path: &Path, error: &io::Error) -> io::Error {
         }
         _ => "",
     };
-    io::Error::new(
-        error.kind(),
-        format!("cannot read {}: {error}{hint}", path.display()),
-    )
+    io::Error::new(error.kind(), format!("cannot read {}: {error}{hint}", path.display()))
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -36,9 +36,7 @@ pub(super) struct Generator {
 impl Generator {
     /// The stream called `name`; `seed` alone decides its content (times of `Message` excepted).
     pub(super) fn new(name: String, seed: u64, spec: GenSpec, stop: StopSignal) -> Self {
-        let rate = spec
-            .rate
-            .or((spec.shape == GenShape::Message).then_some(1.0));
+        let rate = spec.rate.or((spec.shape == GenShape::Message).then_some(1.0));
         Self {
             name,
             spec,
@@ -98,9 +96,7 @@ impl Generator {
                 self.rng.fill(&mut self.buffer[start..]);
             }
             GenShape::Message => {
-                let now = jiff::Timestamp::now()
-                    .strftime("%Y-%m-%dT%H:%M:%SZ")
-                    .to_string();
+                let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
                 self.line.clear();
                 let _ = write!(self.line, "{} message {now}", self.name);
                 self.put_line(" ", "");
@@ -151,17 +147,9 @@ impl Generator {
 
     fn log_line(&mut self) {
         let rng = &mut self.rng;
-        let (host, method, path, status) = (
-            rng.u8(1..255),
-            pick(rng, METHODS),
-            pick(rng, PATHS),
-            pick(rng, STATUS),
-        );
-        let (id, bytes, micros) = (
-            rng.u32(1..100_000),
-            rng.u32(64..65_536),
-            rng.u32(200..250_000),
-        );
+        let (host, method, path, status) =
+            (rng.u8(1..255), pick(rng, METHODS), pick(rng, PATHS), pick(rng, STATUS));
+        let (id, bytes, micros) = (rng.u32(1..100_000), rng.u32(64..65_536), rng.u32(200..250_000));
         self.line.clear();
         let _ = write!(self.line, "10.0.{}.{host} - - [", self.sent % 16);
         clock(&mut self.line, self.sent);
@@ -199,8 +187,7 @@ impl Produce for Generator {
         if due == 0 {
             return Ok(None);
         }
-        self.buffer
-            .reserve(BATCH + self.spec.size.unwrap_or(0) as usize);
+        self.buffer.reserve(BATCH + self.spec.size.unwrap_or(0) as usize);
         while self.sent < last
             && self.buffer.len() < BATCH
             && self.spec.total.is_none_or(|total| self.bytes < total)
@@ -212,14 +199,8 @@ impl Produce for Generator {
 }
 
 const METHODS: &[&str] = &["GET", "GET", "GET", "POST", "PUT", "DELETE"];
-const PATHS: &[&str] = &[
-    "/api/items",
-    "/api/users",
-    "/static/app",
-    "/health",
-    "/api/orders",
-    "/search",
-];
+const PATHS: &[&str] =
+    &["/api/items", "/api/users", "/static/app", "/health", "/api/orders", "/search"];
 const STATUS: &[u16] = &[200, 200, 200, 200, 304, 404, 500];
 const LEVELS: &[&str] = &["info", "info", "info", "debug", "warn", "error"];
 
@@ -232,10 +213,7 @@ fn clock(line: &mut String, n: u64) {
     let (seconds, millis) = (n / 128, n % 128 * 1000 / 128);
     let (day, hour) = (seconds / 86_400 % 28 + 1, seconds / 3_600 % 24);
     let (minute, second) = (seconds / 60 % 60, seconds % 60);
-    let _ = write!(
-        line,
-        "2026-02-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
-    );
+    let _ = write!(line, "2026-02-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z");
 }
 
 #[cfg(test)]
@@ -245,10 +223,7 @@ mod tests {
     use tokio::sync::watch;
 
     fn spec(shape: GenShape) -> GenSpec {
-        GenSpec {
-            shape,
-            ..GenSpec::default()
-        }
+        GenSpec { shape, ..GenSpec::default() }
     }
 
     async fn all(seed: u64, spec: GenSpec) -> Vec<u8> {
@@ -264,10 +239,7 @@ mod tests {
     #[tokio::test]
     async fn the_seed_decides_the_content() {
         for shape in [GenShape::Log, GenShape::Json, GenShape::Random] {
-            let spec = GenSpec {
-                count: Some(2_000),
-                ..spec(shape)
-            };
+            let spec = GenSpec { count: Some(2_000), ..spec(shape) };
             let one = all(1, spec.clone()).await;
             assert_eq!(one, all(1, spec.clone()).await, "{shape}");
             assert_ne!(one, all(2, spec).await, "{shape}");
@@ -277,15 +249,7 @@ mod tests {
     #[tokio::test]
     async fn every_json_line_parses_with_and_without_filler() {
         for size in [None, Some(10), Some(130), Some(200), Some(1_000)] {
-            let text = all(
-                3,
-                GenSpec {
-                    count: Some(300),
-                    size,
-                    ..spec(GenShape::Json)
-                },
-            )
-            .await;
+            let text = all(3, GenSpec { count: Some(300), size, ..spec(GenShape::Json) }).await;
             let lines: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').collect();
             assert_eq!(lines.len(), 300);
             for (n, line) in lines.iter().enumerate() {
@@ -301,77 +265,34 @@ mod tests {
     #[tokio::test]
     async fn sizes_and_counts_are_exact() {
         for shape in [GenShape::Log, GenShape::Random, GenShape::Zeros] {
-            let text = all(
-                1,
-                GenSpec {
-                    count: Some(777),
-                    size: Some(333),
-                    ..spec(shape)
-                },
-            )
-            .await;
+            let text = all(1, GenSpec { count: Some(777), size: Some(333), ..spec(shape) }).await;
             assert_eq!(text.len(), 777 * 333, "{shape}");
         }
-        let cut = all(
-            1,
-            GenSpec {
-                total: Some(100_001),
-                ..spec(GenShape::Random)
-            },
-        )
-        .await;
+        let cut = all(1, GenSpec { total: Some(100_001), ..spec(GenShape::Random) }).await;
         assert_eq!(cut.len(), 100_001);
-        assert!(
-            all(
-                1,
-                GenSpec {
-                    count: Some(0),
-                    ..spec(GenShape::Log)
-                }
-            )
-            .await
-            .is_empty()
-        );
+        assert!(all(1, GenSpec { count: Some(0), ..spec(GenShape::Log) }).await.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn messages_are_the_classic_lines_one_a_second() {
         let start = Instant::now();
-        let text = String::from_utf8(
-            all(
-                1,
-                GenSpec {
-                    count: Some(4),
-                    ..spec(GenShape::Message)
-                },
-            )
-            .await,
-        )
-        .expect("text");
+        let text =
+            String::from_utf8(all(1, GenSpec { count: Some(4), ..spec(GenShape::Message) }).await)
+                .expect("text");
         assert_eq!(text.lines().count(), 4);
         for line in text.lines() {
             let time = line.strip_prefix("stream1 message ").expect(line);
-            assert!(
-                time.len() == 20 && time.parse::<jiff::Timestamp>().is_ok(),
-                "{line}"
-            );
+            assert!(time.len() == 20 && time.parse::<jiff::Timestamp>().is_ok(), "{line}");
         }
         let took = start.elapsed();
-        assert!(
-            took >= Duration::from_secs(3) && took < Duration::from_secs(4),
-            "{took:?}"
-        );
+        assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(4), "{took:?}");
     }
 
     #[tokio::test]
     async fn an_endless_generator_ends_when_asked() {
         let (ask, stop) = watch::channel(Stop::Running);
-        let mut generator = Generator::new(
-            "x".into(),
-            1,
-            spec(GenShape::Message),
-            StopSignal::new(stop),
-        );
+        let mut generator =
+            Generator::new("x".into(), 1, spec(GenShape::Message), StopSignal::new(stop));
         assert!(generator.next().await.expect("no i/o").is_some());
         ask.send_replace(Stop::Drain);
         assert_eq!(generator.next().await.expect("no i/o"), None);

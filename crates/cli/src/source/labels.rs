@@ -45,9 +45,8 @@ mod tests {
         let mut labels = Labels::default();
         labels.reserve(2);
         labels.reserve(7);
-        let given: Vec<u32> = [None, None, Some(2), None, Some(7)]
-            .map(|wanted| labels.assign(wanted))
-            .into();
+        let given: Vec<u32> =
+            [None, None, Some(2), None, Some(7)].map(|wanted| labels.assign(wanted)).into();
         assert_eq!(given, [1, 3, 2, 4, 7]);
         let rest: Vec<u32> = (0..4).map(|_| labels.assign(None)).collect();
         assert_eq!(rest, [5, 6, 8, 9]);

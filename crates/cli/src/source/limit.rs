@@ -18,12 +18,7 @@ impl TokenBucket {
     pub(super) fn new(rate: u64, now: Instant) -> Self {
         let rate = rate.max(1) as f64;
         let burst = (rate / 8.0).clamp(1.0, 4.0 * 1024.0 * 1024.0);
-        Self {
-            rate,
-            burst,
-            balance: burst,
-            last: now,
-        }
+        Self { rate, burst, balance: burst, last: now }
     }
 
     /// The largest piece to send at once.
@@ -92,10 +87,7 @@ mod tests {
         assert_eq!(bucket.wait(later), Duration::ZERO);
         bucket.take(1_000);
         let wait = bucket.wait(later);
-        assert!(
-            wait > Duration::from_millis(100) && wait < Duration::from_millis(150),
-            "{wait:?}"
-        );
+        assert!(wait > Duration::from_millis(100) && wait < Duration::from_millis(150), "{wait:?}");
     }
 
     #[test]

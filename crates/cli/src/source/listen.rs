@@ -50,10 +50,7 @@ pub(super) async fn tcp<D: Destination>(context: Arc<Context<D>>, source: Source
             format!("{local} accepts connections from other machines, without any check"),
         );
     }
-    context.observer.tell(SourceEvent::Listening {
-        name: shown,
-        address: local.to_string(),
-    });
+    context.observer.tell(SourceEvent::Listening { name: shown, address: local.to_string() });
     let accept = || async {
         let (stream, peer) = listener.accept().await?;
         // Small messages go at once; that is all this can fail at.
@@ -66,20 +63,16 @@ pub(super) async fn tcp<D: Destination>(context: Arc<Context<D>>, source: Source
 
 /// Listens on a Unix socket that only this user can connect to.
 pub(super) async fn unix<D: Destination>(context: Arc<Context<D>>, source: Source, path: PathBuf) {
-    let shown = source
-        .name
-        .clone()
-        .unwrap_or_else(|| path.display().to_string());
+    let shown = source.name.clone().unwrap_or_else(|| path.display().to_string());
     let (listener, _file) = match bind_unix(&path).await {
         Ok(bound) => bound,
         Err(error) => {
             return context.record_unopened(&shown, &explain(&path.display().to_string(), &error));
         }
     };
-    context.observer.tell(SourceEvent::Listening {
-        name: shown,
-        address: format!("unix:{}", path.display()),
-    });
+    context
+        .observer
+        .tell(SourceEvent::Listening { name: shown, address: format!("unix:{}", path.display()) });
     let accept = || async {
         let (stream, _) = listener.accept().await?;
         let peer = stream.peer_cred().map_or_else(
@@ -88,8 +81,7 @@ pub(super) async fn unix<D: Destination>(context: Arc<Context<D>>, source: Sourc
                 format!(
                     "unix uid={}{}",
                     peer.uid(),
-                    peer.pid()
-                        .map_or_else(String::new, |pid| format!(" pid={pid}"))
+                    peer.pid().map_or_else(String::new, |pid| format!(" pid={pid}"))
                 )
             },
         );
@@ -109,10 +101,7 @@ where
 {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let base = source.name.clone().unwrap_or_else(|| default_name(source));
-    let source = Source {
-        name: Some(base.clone()),
-        spec: source.spec.clone(),
-    };
+    let source = Source { name: Some(base.clone()), spec: source.spec.clone() };
     let mut connections = JoinSet::new();
     let mut stop = context.stop.clone();
     let mut number = 0_u32;
@@ -137,10 +126,9 @@ where
                 });
             }
             Err(error) => {
-                context.observer.warn(
-                    &base,
-                    format!("cannot accept a connection: {error}; trying again"),
-                );
+                context
+                    .observer
+                    .warn(&base, format!("cannot accept a connection: {error}; trying again"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -160,9 +148,8 @@ async fn connection<D: Destination>(
     let stop = context.stop.clone();
     let result = context
         .unless_stopped(async {
-            let (mut writer, mut reader) = context
-                .open(&identity, true, vec![("peer".to_owned(), peer)])
-                .await?;
+            let (mut writer, mut reader) =
+                context.open(&identity, true, vec![("peer".to_owned(), peer)]).await?;
             let mut source = SocketReader {
                 read,
                 buffer: BytesMut::new(),
@@ -304,11 +291,7 @@ struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self
-            .path
-            .symlink_metadata()
-            .is_ok_and(|file| file.ino() == self.inode)
-        {
+        if self.path.symlink_metadata().is_ok_and(|file| file.ino() == self.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -338,10 +321,7 @@ async fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let early = rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).is_ok();
     socket.bind(path)?;
     let metadata = path.symlink_metadata()?;
-    let file = SocketFile {
-        path: path.to_owned(),
-        inode: metadata.ino(),
-    };
+    let file = SocketFile { path: path.to_owned(), inode: metadata.ino() };
     if !early || metadata.permissions().mode() & 0o777 != 0o600 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     }

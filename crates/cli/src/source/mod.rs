@@ -24,7 +24,7 @@ mod tail;
 mod testing;
 
 pub(crate) use event::{Observer, SourceEvent};
-pub(crate) use outcome::{Failure, SourcesOutcome, StreamOutcome};
+pub(crate) use outcome::SourcesOutcome;
 pub(crate) use stop::Stop;
 
 use crate::settings::attributes::AttributeTable;
@@ -49,12 +49,8 @@ pub(crate) async fn run<D: Destination>(
     observer: Observer,
 ) -> SourcesOutcome {
     let (ask, signal) = watch::channel(*stop.borrow_and_update());
-    let context = Arc::new(Context::new(
-        destination,
-        attributes,
-        StopSignal::new(signal),
-        observer,
-    ));
+    let context =
+        Arc::new(Context::new(destination, attributes, StopSignal::new(signal), observer));
     let mut tasks = start(&context, sources);
 
     let (mut asked, mut ended) = (true, false);
@@ -110,11 +106,7 @@ fn start<D: Destination>(context: &Arc<Context<D>>, sources: Vec<Source>) -> Joi
             }
             SourceSpec::Stdin => {
                 let identity = context.identify(&name);
-                tasks.spawn(
-                    context
-                        .clone()
-                        .carry(identity, stdin::ThreadReader::stdin(stop)),
-                );
+                tasks.spawn(context.clone().carry(identity, stdin::ThreadReader::stdin(stop)));
             }
             SourceSpec::File(path) => files.push((context.identify(&name), path)),
             SourceSpec::Exec(command) => {

@@ -63,6 +63,7 @@ pub(crate) struct SourcesOutcome {
 
 impl SourcesOutcome {
     /// The streams that failed, as far as they were kept.
+    #[cfg(test)]
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&StreamOutcome, &Failure)> {
         self.streams
             .iter()
@@ -124,13 +125,7 @@ mod tests {
     use super::*;
 
     fn stream(label: u32, failure: Option<Failure>) -> StreamOutcome {
-        StreamOutcome {
-            name: format!("s{label}"),
-            label,
-            bytes: 2,
-            dropped: 1,
-            failure,
-        }
+        StreamOutcome { name: format!("s{label}"), label, bytes: 2, dropped: 1, failure }
     }
 
     #[test]

@@ -34,9 +34,7 @@ pub(super) async fn deliver<P: Produce, W: Writer>(
 ) -> Result<(), Failure> {
     let mut outlet = Outlet {
         writer,
-        bucket: attributes
-            .limit
-            .map(|rate| TokenBucket::new(rate, Instant::now())),
+        bucket: attributes.limit.map(|rate| TokenBucket::new(rate, Instant::now())),
         tally,
     };
     let pumped = match attributes.when_full {
@@ -114,10 +112,7 @@ async fn dropping<P: Produce, W: Writer>(
 }
 
 async fn next<P: Produce>(source: &mut P) -> Result<Option<Bytes>, Failure> {
-    source
-        .next()
-        .await
-        .map_err(|error| Failure::Source(error.to_string()))
+    source.next().await.map_err(|error| Failure::Source(error.to_string()))
 }
 
 /// The stream behind its rate limit.
@@ -151,11 +146,7 @@ impl<W: Writer> Outlet<'_, W> {
     }
 
     fn gap(&mut self, dropped: u64) -> Result<(), Failure> {
-        if dropped == 0 {
-            Ok(())
-        } else {
-            self.writer.record_gap(dropped)
-        }
+        if dropped == 0 { Ok(()) } else { self.writer.record_gap(dropped) }
     }
 }
 
@@ -167,11 +158,7 @@ mod tests {
     use crate::source::testing::plan;
 
     /// Yields fixed chunks, then ends or fails.
-    struct Chunks(
-        std::vec::IntoIter<&'static str>,
-        Option<&'static str>,
-        Result<(), String>,
-    );
+    struct Chunks(std::vec::IntoIter<&'static str>, Option<&'static str>, Result<(), String>);
 
     impl Produce for Chunks {
         async fn next(&mut self) -> io::Result<Option<Bytes>> {
@@ -226,14 +213,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_limited_stream_is_exact() {
         let source = Chunks(vec!["0123456789"; 300].into_iter(), None, Ok(()));
-        let (memory, result, _) = run(
-            source,
-            StreamAttributes {
-                limit: Some(1_000),
-                ..attributes()
-            },
-        )
-        .await;
+        let (memory, result, _) =
+            run(source, StreamAttributes { limit: Some(1_000), ..attributes() }).await;
         assert_eq!(result, Ok(()));
         assert_eq!(memory.text("x"), "0123456789".repeat(300));
     }
@@ -244,16 +225,9 @@ mod tests {
         let tally = Tally::default();
         memory.hold();
         let (mut writer, _reader) = memory.open(plan("x", 1)).await.expect("open");
-        let mut source = Chunks(
-            vec!["first\n", "second\n", "third\n", "fourth\n"].into_iter(),
-            None,
-            Ok(()),
-        );
-        let mut outlet = Outlet {
-            writer: &mut writer,
-            bucket: None,
-            tally: &tally,
-        };
+        let mut source =
+            Chunks(vec!["first\n", "second\n", "third\n", "fourth\n"].into_iter(), None, Ok(()));
+        let mut outlet = Outlet { writer: &mut writer, bucket: None, tally: &tally };
         let pumping = dropping(&mut source, &mut outlet, 14);
         let releasing = async {
             // The first line is taken from the ring and waits for room; the rest has to fit.

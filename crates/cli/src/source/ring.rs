@@ -81,10 +81,7 @@ impl Ring {
             .map_or(window, |at| at + 1);
         let data: Vec<u8> = self.data.drain(..take).collect();
         self.mid_line = data.last() != Some(&b'\n');
-        Some(Popped {
-            gap: self.take_gap(),
-            data: Bytes::from(data),
-        })
+        Some(Popped { gap: self.take_gap(), data: Bytes::from(data) })
     }
 
     /// Dropped bytes that no piece has reported yet.
@@ -152,10 +149,7 @@ mod tests {
 
     fn pop(ring: &mut Ring) -> (u64, String) {
         let popped = ring.pop().expect("a piece");
-        (
-            popped.gap,
-            String::from_utf8(popped.data.to_vec()).expect("text"),
-        )
+        (popped.gap, String::from_utf8(popped.data.to_vec()).expect("text"))
     }
 
     #[test]
@@ -232,10 +226,7 @@ mod tests {
                     gaps += popped.gap;
                     sent += popped.data.len() as u64;
                 }
-                assert!(
-                    ring.len() <= capacity,
-                    "seed {seed} round {round}: over its bound"
-                );
+                assert!(ring.len() <= capacity, "seed {seed} round {round}: over its bound");
             }
             while let Some(popped) = ring.pop() {
                 gaps += popped.gap;

@@ -33,20 +33,14 @@ impl ThreadReader {
         stop: StopSignal,
     ) -> io::Result<Self> {
         let (send, chunks) = mpsc::channel(1);
-        std::thread::Builder::new()
-            .name("p2-input".into())
-            .spawn(move || {
-                let result = open().and_then(|input| copy(input, &send));
-                if let Err(error) = result {
-                    // Nobody listens when the stream is gone.
-                    let _ = send.blocking_send(Err(error));
-                }
-            })?;
-        Ok(Self {
-            chunks,
-            stop,
-            deadline: None,
-        })
+        std::thread::Builder::new().name("p2-input".into()).spawn(move || {
+            let result = open().and_then(|input| copy(input, &send));
+            if let Err(error) = result {
+                // Nobody listens when the stream is gone.
+                let _ = send.blocking_send(Err(error));
+            }
+        })?;
+        Ok(Self { chunks, stop, deadline: None })
     }
 }
 
@@ -128,10 +122,7 @@ mod tests {
         let mut reader = ThreadReader::spawn(move || Ok(input), stop).expect("thread");
         writer.write_all(b"before").expect("write");
         assert_eq!(
-            within("a chunk", reader.next())
-                .await
-                .expect("read")
-                .as_deref(),
+            within("a chunk", reader.next()).await.expect("read").as_deref(),
             Some(&b"before"[..])
         );
         ask.send_replace(Stop::Drain);
@@ -144,10 +135,7 @@ mod tests {
         let open = || Err::<io::Empty, _>(io::Error::other("no such thing"));
         let mut reader = ThreadReader::spawn(open, stop).expect("thread");
         assert_eq!(
-            within("a chunk", reader.next())
-                .await
-                .expect_err("error")
-                .to_string(),
+            within("a chunk", reader.next()).await.expect_err("error").to_string(),
             "no such thing"
         );
     }

@@ -41,8 +41,7 @@ impl Memory {
         String::from_utf8_lossy(&self.bytes(name)).into_owned()
     }
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
-        self.with(name, |entry| entry.data.clone())
-            .unwrap_or_default()
+        self.with(name, |entry| entry.data.clone()).unwrap_or_default()
     }
     pub(crate) fn finished(&self, name: &str) -> bool {
         self.with(name, |entry| entry.finished).unwrap_or(false)
@@ -51,8 +50,7 @@ impl Memory {
         self.with(name, |entry| entry.reset).unwrap_or(false)
     }
     pub(crate) fn plan(&self, name: &str) -> Plan {
-        self.with(name, |entry| entry.plan.clone())
-            .expect("an open stream")
+        self.with(name, |entry| entry.plan.clone()).expect("an open stream")
     }
     pub(crate) fn names(&self) -> Vec<String> {
         self.streams.lock().expect("lock").keys().cloned().collect()
@@ -68,13 +66,9 @@ impl Memory {
     }
     /// Sends bytes back on a stream.
     pub(crate) async fn answer(&self, name: &str, data: &'static str) {
-        let back = self
-            .with(name, |entry| entry.back.clone())
-            .flatten()
-            .expect("an open return way");
-        back.send(Bytes::from_static(data.as_bytes()))
-            .await
-            .expect("a reader");
+        let back =
+            self.with(name, |entry| entry.back.clone()).flatten().expect("an open return way");
+        back.send(Bytes::from_static(data.as_bytes())).await.expect("a reader");
     }
     /// Ends the way back.
     pub(crate) fn end_answer(&self, name: &str) {
@@ -94,26 +88,10 @@ impl Destination for Memory {
         let (back, reader) = mpsc::channel(8);
         let name = plan.name.clone();
         let back = plan.bidirectional.then_some(back);
-        let entry = Entry {
-            plan,
-            data: Vec::new(),
-            finished: false,
-            reset: false,
-            back,
-        };
-        let old = self
-            .streams
-            .lock()
-            .expect("lock")
-            .insert(name.clone(), entry);
+        let entry = Entry { plan, data: Vec::new(), finished: false, reset: false, back };
+        let old = self.streams.lock().expect("lock").insert(name.clone(), entry);
         assert!(old.is_none(), "stream {name} opened twice");
-        Ok((
-            MemoryWriter {
-                memory: self.clone(),
-                name,
-            },
-            MemoryReader(reader),
-        ))
+        Ok((MemoryWriter { memory: self.clone(), name }, MemoryReader(reader)))
     }
 
     async fn ended(&self) -> String {
@@ -132,15 +110,12 @@ impl Writer for MemoryWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Failure> {
         let mut held = self.memory.held.subscribe();
         held.wait_for(|held| !held).await.expect("a sender");
-        self.memory
-            .with(&self.name, |entry| entry.data.extend_from_slice(&chunk));
+        self.memory.with(&self.name, |entry| entry.data.extend_from_slice(&chunk));
         Ok(())
     }
     fn record_gap(&mut self, dropped: u64) -> Result<(), Failure> {
         self.memory.with(&self.name, |entry| {
-            entry
-                .data
-                .extend_from_slice(format!("[gap {dropped}]").as_bytes())
+            entry.data.extend_from_slice(format!("[gap {dropped}]").as_bytes())
         });
         Ok(())
     }

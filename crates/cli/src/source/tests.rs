@@ -1,5 +1,6 @@
 //! Whole runs against a destination in memory, with real files and children.
 
+use super::outcome::{Failure, StreamOutcome};
 use super::testing::{Memory, until, within};
 use super::*;
 use crate::settings::attributes::Assigned;
@@ -24,12 +25,7 @@ fn start_with(sources: Vec<Source>, attributes: AttributeTable) -> Harness {
     let told = events.clone();
     let observer = Observer::new(move |event| told.lock().expect("lock").push(event));
     let running = tokio::spawn(run(sources, attributes, memory.clone(), stop, observer));
-    Harness {
-        memory,
-        ask,
-        events,
-        running,
-    }
+    Harness { memory, ask, events, running }
 }
 
 fn start_all(sources: Vec<Source>) -> Harness {
@@ -47,10 +43,7 @@ impl Harness {
 }
 
 fn source(name: &str, spec: SourceSpec) -> Source {
-    Source {
-        name: (!name.is_empty()).then(|| name.to_owned()),
-        spec,
-    }
+    Source { name: (!name.is_empty()).then(|| name.to_owned()), spec }
 }
 
 fn failure(outcome: &SourcesOutcome, name: &str) -> String {
@@ -61,11 +54,7 @@ fn failure(outcome: &SourcesOutcome, name: &str) -> String {
 }
 
 fn append(path: &Path, text: &str) {
-    let mut file = fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .expect("open");
+    let mut file = fs::File::options().append(true).create(true).open(path).expect("open");
     file.write_all(text.as_bytes()).expect("write");
 }
 
@@ -78,30 +67,19 @@ async fn files_arrive_whole_and_bad_ones_fail_alone() {
     fs::write(dir.path().join("exact"), vec![7; 128 * 1024]).expect("write");
     let file = |name: &str| source(name, SourceSpec::File(dir.path().join(name)));
     let folder = source("folder", SourceSpec::File(dir.path().to_owned()));
-    let harness = start_all(vec![
-        file("large"),
-        file("missing"),
-        folder,
-        file("empty"),
-        file("exact"),
-    ]);
+    let harness =
+        start_all(vec![file("large"), file("missing"), folder, file("empty"), file("exact")]);
     let memory = harness.memory.clone();
     let outcome = harness.end().await;
     assert!(memory.bytes("large") == large);
     assert_eq!(memory.bytes("exact"), vec![7; 128 * 1024]);
     assert!(memory.finished("empty") && memory.finished("large"));
-    assert_eq!(
-        (outcome.total, outcome.failed, outcome.permanent),
-        (5, 2, true)
-    );
+    assert_eq!((outcome.total, outcome.failed, outcome.permanent), (5, 2, true));
     assert_eq!(memory.names(), ["empty", "exact", "large"]);
     let why = failure(&outcome, "missing");
     assert!(why.contains("missing: No such file"), "{why}");
     let why = failure(&outcome, "folder");
-    assert!(
-        why.contains("is a directory") && why.contains("tar c"),
-        "{why}"
-    );
+    assert!(why.contains("is a directory") && why.contains("tar c"), "{why}");
     assert_eq!(memory.plan("exact").label, 5);
 }
 
@@ -124,11 +102,7 @@ async fn ten_thousand_files_need_few_descriptors() {
     let below = |entry: &fs::DirEntry| {
         fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(dir.path()))
     };
-    let open = fs::read_dir("/proc/self/fd")
-        .expect("proc")
-        .flatten()
-        .filter(below)
-        .count();
+    let open = fs::read_dir("/proc/self/fd").expect("proc").flatten().filter(below).count();
     assert!(open <= 64, "{open} descriptors");
     memory.release();
     let outcome = harness.end().await;
@@ -140,14 +114,8 @@ async fn ten_thousand_files_need_few_descriptors() {
 async fn a_named_pipe_is_read_to_its_end() {
     let dir = tempfile::tempdir().expect("temp dir");
     let path = dir.path().join("pipe");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &path,
-        rustix::fs::FileType::Fifo,
-        0o600.into(),
-        0,
-    )
-    .expect("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .expect("fifo");
     let harness = start_all(vec![source("pipe", SourceSpec::File(path.clone()))]);
     let memory = harness.memory.clone();
     tokio::task::spawn_blocking(move || fs::write(path, "through a pipe"))
@@ -155,48 +123,29 @@ async fn a_named_pipe_is_read_to_its_end() {
         .expect("join")
         .expect("write");
     let outcome = harness.end().await;
-    assert_eq!(
-        (outcome.failed, memory.text("pipe").as_str()),
-        (0, "through a pipe")
-    );
+    assert_eq!((outcome.failed, memory.text("pipe").as_str()), (0, "through a pipe"));
 }
 
 #[tokio::test]
 async fn commands_run_side_by_side_and_a_bad_status_is_told() {
     let harness = start_all(vec![
         source("good", SourceSpec::Exec("seq 1 1000".to_owned())),
-        source(
-            "bad",
-            SourceSpec::Exec("echo all; echo why >&2; exit 9".to_owned()),
-        ),
+        source("bad", SourceSpec::Exec("echo all; echo why >&2; exit 9".to_owned())),
     ]);
     let (memory, events) = (harness.memory.clone(), harness.events.clone());
     let outcome = harness.end().await;
     assert_eq!(memory.text("good").lines().count(), 1000);
-    assert_eq!(
-        (memory.text("bad").as_str(), memory.finished("bad")),
-        ("all\n", true)
-    );
+    assert_eq!((memory.text("bad").as_str(), memory.finished("bad")), ("all\n", true));
     assert!(failure(&outcome, "bad").ends_with("ended with status 9"));
-    let said = SourceEvent::Stderr {
-        name: "bad".to_owned(),
-        line: "why".to_owned(),
-    };
+    let said = SourceEvent::Stderr { name: "bad".to_owned(), line: "why".to_owned() };
     assert!(events.lock().expect("lock").contains(&said));
 }
 
 #[tokio::test]
 async fn generated_streams_get_the_classic_names_and_numbers() {
-    let spec = GenSpec {
-        streams: 3,
-        count: Some(1),
-        ..GenSpec::default()
-    };
+    let spec = GenSpec { streams: 3, count: Some(1), ..GenSpec::default() };
     let attributes = AttributeTable {
-        id: vec![Assigned {
-            name: Some("stream2".to_owned()),
-            value: 9,
-        }],
+        id: vec![Assigned { name: Some("stream2".to_owned()), value: 9 }],
         ..AttributeTable::default()
     };
     let harness = start_with(vec![source("", SourceSpec::Gen(spec))], attributes);
@@ -213,10 +162,7 @@ async fn a_drain_ends_endless_sources_and_keeps_what_is_there() {
     let dir = tempfile::tempdir().expect("temp dir");
     let path = dir.path().join("app.log");
     append(&path, "one\n");
-    let log = GenSpec {
-        shape: GenShape::Log,
-        ..GenSpec::default()
-    };
+    let log = GenSpec { shape: GenShape::Log, ..GenSpec::default() };
     let harness = start_all(vec![
         source("tail", SourceSpec::Tail(TailPattern::Path(path.clone()))),
         source("gen", SourceSpec::Gen(log)),
@@ -231,18 +177,9 @@ async fn a_drain_ends_endless_sources_and_keeps_what_is_there() {
     .await;
     append(&path, "two\n");
     let outcome = harness.drain().await;
-    assert_eq!(
-        (outcome.total, outcome.failed),
-        (3, 0),
-        "{:?}",
-        outcome.streams
-    );
+    assert_eq!((outcome.total, outcome.failed), (3, 0), "{:?}", outcome.streams);
     assert_eq!(memory.text("tail"), "one\ntwo\n");
-    assert!(
-        ["tail", "gen", "sleep"]
-            .iter()
-            .all(|name| memory.finished(name))
-    );
+    assert!(["tail", "gen", "sleep"].iter().all(|name| memory.finished(name)));
 }
 
 #[tokio::test]
@@ -252,10 +189,7 @@ async fn a_pattern_finds_later_files_and_never_sends_a_rotated_one_twice() {
     append(&file("a.log"), "a1\n");
     append(&file("a.log.1"), "older\n");
     let pattern = format!("{}/*.log*", dir.path().display());
-    let harness = start_all(vec![source(
-        "logs",
-        SourceSpec::Tail(TailPattern::Glob(pattern)),
-    )]);
+    let harness = start_all(vec![source("logs", SourceSpec::Tail(TailPattern::Glob(pattern)))]);
     let memory = harness.memory.clone();
     until("both files", || {
         memory.text("logs-a.log") == "a1\n" && memory.text("logs-a.log.1") == "older\n"
@@ -285,10 +219,7 @@ async fn a_matching_file_that_stays_away_ends_its_stream_and_may_come_back() {
     let path = dir.path().join("day.log");
     append(&path, "first\n");
     let pattern = format!("{}/*.log", dir.path().display());
-    let harness = start_all(vec![source(
-        "",
-        SourceSpec::Tail(TailPattern::Glob(pattern)),
-    )]);
+    let harness = start_all(vec![source("", SourceSpec::Tail(TailPattern::Glob(pattern)))]);
     let memory = harness.memory.clone();
     until("the file", || memory.text("day.log") == "first\n").await;
     fs::remove_file(&path).expect("remove");
@@ -307,13 +238,7 @@ async fn a_matching_file_that_stays_away_ends_its_stream_and_may_come_back() {
 #[tokio::test]
 async fn the_end_of_the_session_ends_everything_with_its_reason() {
     let harness = start_all(vec![
-        source(
-            "",
-            SourceSpec::Gen(GenSpec {
-                streams: 2,
-                ..GenSpec::default()
-            }),
-        ),
+        source("", SourceSpec::Gen(GenSpec { streams: 2, ..GenSpec::default() })),
         source("cmd", SourceSpec::Exec("sleep 1000".to_owned())),
     ]);
     let memory = harness.memory.clone();

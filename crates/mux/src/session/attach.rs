@@ -240,7 +240,7 @@ fn describe(stream: &mut Stream) -> ResumeStream {
             SendState::Open => StreamEnd::Open,
             SendState::Finished => StreamEnd::Fin,
             SendState::Reset => StreamEnd::Reset,
-            SendState::Over if half.reset_code() == p2_frame::ErrorCode::NO_ERROR => StreamEnd::Fin,
+            SendState::Over if half.reset_code().is_none() => StreamEnd::Fin,
             SendState::Over => StreamEnd::Reset,
         };
         (half.sent(), end)

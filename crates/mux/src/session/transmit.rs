@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use p2_frame::{
-    Blocked, CodecId, Credit, Fin, Frame, Gap, Ping, Pong, Receipt, Reset, Stop, StreamId,
+    Blocked, CodecId, Credit, ErrorCode, Fin, Frame, Gap, Ping, Pong, Receipt, Reset, Stop,
+    StreamId,
 };
 
 use super::{Phase, Session};
@@ -107,7 +108,7 @@ impl Session {
             counters.frames_sent = counters.frames_sent.saturating_add(1);
             counters.wire_sent = counters.wire_sent.saturating_add(frame.wire);
             counters.codec_sent = Some(frame.codec);
-            let ratio = frame.wire.saturating_mul(256) / raw.max(1);
+            let ratio = frame.wire.saturating_mul(256).checked_div(raw).unwrap_or(256);
             let ratio = u32::try_from(ratio).unwrap_or(u32::MAX).min(1 << 16);
             // An exponential mean over about four frames.
             counters.shrink = match counters.shrink {
@@ -155,7 +156,8 @@ impl Session {
             }
             if let Some(send) = &mut stream.send {
                 if stream.owed.take(Owed::RESET) && send.take_reset() {
-                    let (code, final_offset) = (send.reset_code(), send.sent());
+                    let code = send.reset_code().unwrap_or(ErrorCode::NO_ERROR);
+                    let final_offset = send.sent();
                     out.push(Transmit::Control(Frame::Reset(Reset {
                         stream: id,
                         code,

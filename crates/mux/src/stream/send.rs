@@ -61,7 +61,7 @@ pub(crate) struct SendHalf {
     limit: u64,
     end_on_link: bool,
     end_ever_sent: bool,
-    reset_code: ErrorCode,
+    reset: Option<ErrorCode>,
     stopped: Option<ErrorCode>,
     /// (offset, total dropped up to it), oldest first; those below `gaps_sent` are on the link.
     gaps: VecDeque<(u64, u64)>,
@@ -84,7 +84,7 @@ impl SendHalf {
             limit,
             end_on_link: false,
             end_ever_sent: false,
-            reset_code: ErrorCode::NO_ERROR,
+            reset: None,
             stopped: None,
             gaps: VecDeque::new(),
             gaps_sent: 0,
@@ -127,8 +127,9 @@ impl SendHalf {
         self.digest.value()
     }
 
-    pub(crate) const fn reset_code(&self) -> ErrorCode {
-        self.reset_code
+    /// Why it was abandoned, if it was.
+    pub(crate) const fn reset_code(&self) -> Option<ErrorCode> {
+        self.reset
     }
 
     /// The offset the stream ends at, once that is decided.
@@ -154,9 +155,7 @@ impl SendHalf {
         match (self.stopped, self.state) {
             (Some(code), _) => Some(Err(StreamError::Stopped(code))),
             (None, SendState::Reset) => Some(Err(StreamError::Ended)),
-            (None, SendState::Over) if self.reset_code != ErrorCode::NO_ERROR => {
-                Some(Err(StreamError::Ended))
-            }
+            (None, SendState::Over) if self.reset.is_some() => Some(Err(StreamError::Ended)),
             (None, SendState::Over) => Some(Ok(())),
             (None, SendState::Open | SendState::Finished) => None,
         }
@@ -219,7 +218,7 @@ impl SendHalf {
             return None;
         }
         self.state = SendState::Reset;
-        self.reset_code = code;
+        self.reset = Some(code);
         self.end_on_link = false;
         let freed = self.buffer.len();
         self.buffer.clear();

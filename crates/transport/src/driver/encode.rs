@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use p2_codec::{CodecError, ContextBudget, Encoded, Registry, StreamCodec, StreamEncoder};
+use p2_codec::{ContextBudget, Encoded, Registry, StreamCodec, StreamEncoder};
 use p2_frame::{CodecId, DataHeader, Frame, StreamId};
 use p2_mux::{DataJob, SentFrame, Transmit};
 
@@ -35,8 +35,6 @@ pub(crate) struct Account {
 /// Why a batch could not be encoded; the link has to go.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EncodeError {
-    #[error("cannot encode: {0}")]
-    Codec(#[from] CodecError),
     #[error("cannot frame: {0}")]
     Frame(#[from] p2_frame::EncodeError),
     #[error("an encoder panicked")]
@@ -47,6 +45,23 @@ pub(crate) enum EncodeError {
 struct Encoder {
     inner: StreamEncoder,
     codec: StreamCodec,
+}
+
+impl Encoder {
+    /// Encodes, and where the stream asks for what the codec does not have, does without.
+    fn encode(&mut self, raw: &[u8], out: &mut BytesMut) -> Encoded {
+        let codec = self.codec.codec;
+        for fallback in [None, Some(codec), Some(CodecId::NONE)] {
+            if let Some(codec) = fallback {
+                self.inner.set_codec(StreamCodec::new(codec));
+            }
+            match self.inner.encode(raw, out) {
+                Ok(encoded) => return encoded,
+                Err(error) => tracing::warn!(%error, %codec, "the stream's settings are ignored"),
+            }
+        }
+        Encoded { codec: CodecId::NONE, restart: false, len: raw.len() }
+    }
 }
 
 impl Encoders {
@@ -110,7 +125,7 @@ impl Encoders {
         let buffer = out.buffer();
         let start = buffer.len();
         buffer.put_bytes(0, HEADER);
-        let encoded = encoder.inner.encode(contiguous(&job.chunks, &mut scratch), buffer)?;
+        let encoded = encoder.encode(contiguous(&job.chunks, &mut scratch), buffer);
         self.scratch = scratch;
         if encoded.codec == CodecId::NONE {
             buffer.truncate(start);
@@ -237,9 +252,6 @@ impl Encoders {
         let mut ahead = Ahead::default();
         for lane in done {
             self.streams.insert(lane.stream, lane.encoder);
-            if let Some(error) = lane.failure {
-                return Err(error.into());
-            }
             ahead.payloads.insert(lane.stream, lane.done.into_iter());
         }
         Ok(ahead)
@@ -305,12 +317,11 @@ struct Lane {
     cost: usize,
     jobs: Vec<Vec<Bytes>>,
     done: Vec<(Encoded, Bytes)>,
-    failure: Option<CodecError>,
 }
 
 impl Lane {
     fn new(stream: StreamId, encoder: Encoder, cost: usize) -> Self {
-        Self { stream, encoder, cost, jobs: Vec::new(), done: Vec::new(), failure: None }
+        Self { stream, encoder, cost, jobs: Vec::new(), done: Vec::new() }
     }
 }
 
@@ -323,13 +334,8 @@ impl pool::Lane for Lane {
         let mut scratch = Vec::new();
         let mut buffer = BytesMut::new();
         for chunks in std::mem::take(&mut self.jobs) {
-            match self.encoder.inner.encode(contiguous(&chunks, &mut scratch), &mut buffer) {
-                Ok(encoded) => self.done.push((encoded, buffer.split().freeze())),
-                Err(error) => {
-                    self.failure = Some(error);
-                    return;
-                }
-            }
+            let encoded = self.encoder.encode(contiguous(&chunks, &mut scratch), &mut buffer);
+            self.done.push((encoded, buffer.split().freeze()));
         }
     }
 }

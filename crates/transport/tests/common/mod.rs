@@ -1,5 +1,5 @@
 //! A server, clients and a relay that cuts, for the tests beside it.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, clippy::print_stdout, reason = "each test file uses a part")]
 
 use std::{
     sync::{

@@ -28,25 +28,11 @@ async fn start(spec: SourceSpec, attributes: AttributeTable) -> Harness {
             *told.lock().expect("lock") = address;
         }
     });
-    let source = Source {
-        name: Some("in".to_owned()),
-        spec,
-    };
-    let running = tokio::spawn(run(
-        vec![source],
-        attributes,
-        memory.clone(),
-        stop,
-        observer,
-    ));
+    let source = Source { name: Some("in".to_owned()), spec };
+    let running = tokio::spawn(run(vec![source], attributes, memory.clone(), stop, observer));
     until("a listener", || !address.lock().expect("lock").is_empty()).await;
     let address = address.lock().expect("lock").clone();
-    Harness {
-        memory,
-        ask,
-        address,
-        running,
-    }
+    Harness { memory, ask, address, running }
 }
 
 fn tcp_any() -> SourceSpec {
@@ -63,14 +49,8 @@ impl Harness {
 #[tokio::test]
 async fn each_connection_is_a_stream_both_ways() {
     let attributes = AttributeTable {
-        id: vec![Assigned {
-            name: Some("in".to_owned()),
-            value: 7,
-        }],
-        limit: vec![Assigned {
-            name: Some("in".to_owned()),
-            value: 1 << 30,
-        }],
+        id: vec![Assigned { name: Some("in".to_owned()), value: 7 }],
+        limit: vec![Assigned { name: Some("in".to_owned()), value: 1 << 30 }],
         ..AttributeTable::default()
     };
     let harness = start(tcp_any(), attributes).await;
@@ -79,23 +59,15 @@ async fn each_connection_is_a_stream_both_ways() {
     one.write_all(b"question").await.expect("write");
     until("the question", || memory.text("in-1") == "question").await;
     let plan = memory.plan("in-1");
-    assert_eq!(
-        (plan.label, plan.bidirectional, plan.attributes.limit),
-        (7, true, Some(1 << 30))
-    );
+    assert_eq!((plan.label, plan.bidirectional, plan.attributes.limit), (7, true, Some(1 << 30)));
     assert_eq!(
         plan.metadata,
-        [(
-            "peer".to_owned(),
-            one.local_addr().expect("address").to_string()
-        )]
+        [("peer".to_owned(), one.local_addr().expect("address").to_string())]
     );
     memory.answer("in-1", "answer").await;
     memory.end_answer("in-1");
     let mut answer = String::new();
-    within("the answer", one.read_to_string(&mut answer))
-        .await
-        .expect("read");
+    within("the answer", one.read_to_string(&mut answer)).await.expect("read");
     assert_eq!(answer, "answer");
     // The peer's half is closed, ours is not.
     one.write_all(b" and more").await.expect("write");
@@ -121,9 +93,7 @@ async fn a_client_that_ends_first_still_gets_its_answer() {
     memory.answer("in-1", "late").await;
     memory.end_answer("in-1");
     let mut answer = String::new();
-    within("the answer", client.read_to_string(&mut answer))
-        .await
-        .expect("read");
+    within("the answer", client.read_to_string(&mut answer)).await.expect("read");
     assert_eq!(answer, "late");
     assert_eq!(harness.end(Stop::Drain).await.failed, 0);
 }
@@ -142,12 +112,7 @@ async fn a_silent_peer_does_not_close_the_clients_reading_half() {
     let read = client.try_read(&mut byte).expect_err("nothing to read");
     assert_eq!(read.kind(), io::ErrorKind::WouldBlock);
     client.shutdown().await.expect("shutdown");
-    assert_eq!(
-        within("the end", client.read(&mut byte))
-            .await
-            .expect("read"),
-        0
-    );
+    assert_eq!(within("the end", client.read(&mut byte)).await.expect("read"), 0);
     assert_eq!(harness.end(Stop::Drain).await.failed, 0);
 }
 
@@ -165,14 +130,8 @@ async fn a_reset_by_the_client_resets_the_stream_only() {
     other.write_all(b"y").await.expect("write");
     until("the other", || memory.text("in-2") == "y").await;
     let outcome = harness.end(Stop::Drain).await;
-    assert_eq!(
-        (outcome.total, outcome.failed, outcome.permanent),
-        (2, 1, true)
-    );
-    let failures: Vec<&str> = outcome
-        .failures()
-        .map(|(stream, _)| stream.name.as_str())
-        .collect();
+    assert_eq!((outcome.total, outcome.failed, outcome.permanent), (2, 1, true));
+    let failures: Vec<&str> = outcome.failures().map(|(stream, _)| stream.name.as_str()).collect();
     assert_eq!(failures, ["in-1"]);
 }
 
@@ -195,9 +154,7 @@ async fn a_drain_finishes_open_connections_and_a_stop_cuts_them() {
     let outcome = harness.end(Stop::Now).await;
     assert_eq!(outcome.streams[0].failure, Some(Failure::Stopped));
     let mut byte = [0];
-    let cut = within("the cut", client.read(&mut byte))
-        .await
-        .expect_err("reset");
+    let cut = within("the cut", client.read(&mut byte)).await.expect_err("reset");
     assert_eq!(cut.kind(), io::ErrorKind::ConnectionReset);
 }
 
@@ -208,10 +165,7 @@ async fn hundreds_of_connections_at_once() {
     let mut clients = Vec::new();
     for n in 0..300 {
         let mut client = TcpStream::connect(&harness.address).await.expect("connect");
-        client
-            .write_all(format!("client {n}").as_bytes())
-            .await
-            .expect("write");
+        client.write_all(format!("client {n}").as_bytes()).await.expect("write");
         clients.push(client);
     }
     until("all streams", || memory.names().len() == 300).await;
@@ -229,16 +183,9 @@ async fn a_unix_socket_is_private_and_removed_at_the_end() {
     // Left behind by a process that is gone.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
     assert!(path.exists());
-    let harness = start(
-        SourceSpec::UnixListen(path.clone()),
-        AttributeTable::default(),
-    )
-    .await;
+    let harness = start(SourceSpec::UnixListen(path.clone()), AttributeTable::default()).await;
     let memory = harness.memory.clone();
-    assert_eq!(
-        path.metadata().expect("socket").permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(path.metadata().expect("socket").permissions().mode() & 0o777, 0o600);
     let mut client = UnixStream::connect(&path).await.expect("connect");
     client.write_all(b"hello").await.expect("write");
     drop(client);

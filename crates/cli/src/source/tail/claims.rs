@@ -18,11 +18,7 @@ pub(super) struct FileId {
 
 impl FileId {
     pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            born: metadata.created().ok(),
-        }
+        Self { device: metadata.dev(), inode: metadata.ino(), born: metadata.created().ok() }
     }
 }
 
@@ -52,12 +48,7 @@ impl Claims {
             None => {
                 claims.insert(
                     file,
-                    Claim {
-                        owner: path.to_owned(),
-                        held: true,
-                        offset: 0,
-                        misses: 0,
-                    },
+                    Claim { owner: path.to_owned(), held: true, offset: 0, misses: 0 },
                 );
                 Some(0)
             }
@@ -89,11 +80,7 @@ impl Claims {
     /// Forgets closed files that several scans in a row did not see.
     pub(super) fn scanned(&self, seen: &[FileId]) {
         self.lock().retain(|file, claim| {
-            claim.misses = if claim.held || seen.contains(file) {
-                0
-            } else {
-                claim.misses + 1
-            };
+            claim.misses = if claim.held || seen.contains(file) { 0 } else { claim.misses + 1 };
             claim.misses < MISSES
         });
     }
@@ -108,11 +95,7 @@ mod tests {
     use super::*;
 
     fn file(inode: u64, born: Option<SystemTime>) -> FileId {
-        FileId {
-            device: 1,
-            inode,
-            born,
-        }
+        FileId { device: 1, inode, born }
     }
 
     #[test]

@@ -50,25 +50,14 @@ struct Current {
 impl Follow {
     /// Begins at the start of the file, so that nothing of it is missing.
     pub(super) fn new(path: PathBuf, claims: Claims) -> Self {
-        Self {
-            path,
-            claims,
-            current: None,
-            silent: 0,
-            trouble: None,
-            notes: Vec::new(),
-        }
+        Self { path, claims, current: None, silent: 0, trouble: None, notes: Vec::new() }
     }
 
     /// Opens the file if it is there; says whether it is.
     pub(super) fn open(&mut self) -> io::Result<bool> {
         // Without waiting, lest a named pipe at that path block for ever.
         let flags = OFlags::NONBLOCK.bits() as i32;
-        let mut file = match File::options()
-            .read(true)
-            .custom_flags(flags)
-            .open(&self.path)
-        {
+        let mut file = match File::options().read(true).custom_flags(flags).open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.note_once("does not exist yet; waiting for it".to_owned());
@@ -93,12 +82,7 @@ impl Follow {
         file.seek(SeekFrom::Start(offset))?;
         self.trouble = None;
         self.silent = 0;
-        self.current = Some(Current {
-            file,
-            id,
-            offset,
-            end: None,
-        });
+        self.current = Some(Current { file, id, offset, end: None });
         Ok(true)
     }
 
@@ -127,11 +111,7 @@ impl Follow {
                     "was truncated from {lost} to {length} bytes; reading it from its start"
                 ));
             }
-            let end = if draining {
-                *current.end.get_or_insert(length)
-            } else {
-                length
-            };
+            let end = if draining { *current.end.get_or_insert(length) } else { length };
             let want = end.saturating_sub(current.offset).min(CHUNK);
             if want > 0 {
                 let mut data = Vec::with_capacity(want as usize);
@@ -192,10 +172,7 @@ impl Drop for Follow {
 
 /// The regular file at `path`, links followed.
 pub(super) fn identity(path: &Path) -> Option<FileId> {
-    path.metadata()
-        .ok()
-        .filter(std::fs::Metadata::is_file)
-        .map(|metadata| FileId::of(&metadata))
+    path.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| FileId::of(&metadata))
 }
 
 #[cfg(test)]
@@ -205,11 +182,7 @@ mod tests {
     use std::io::Write as _;
 
     fn append(path: &Path, text: &str) {
-        let mut file = File::options()
-            .append(true)
-            .create(true)
-            .open(path)
-            .expect("open");
+        let mut file = File::options().append(true).create(true).open(path).expect("open");
         file.write_all(text.as_bytes()).expect("write");
     }
 
@@ -267,10 +240,7 @@ mod tests {
         fs::rename(&path, &moved).expect("rename");
         append(&path, "new 1\n");
         append(&moved, "old 2\n");
-        assert_eq!(
-            follow.step(false).expect("step"),
-            Step::Data("old 2\n".into())
-        );
+        assert_eq!(follow.step(false).expect("step"), Step::Data("old 2\n".into()));
         assert_eq!(follow.step(false).expect("step"), Step::Idle);
         append(&moved, "old 3\n");
         assert_eq!(read(&mut follow), "old 3\nnew 1\n");
@@ -281,20 +251,11 @@ mod tests {
         let (_dir, path, mut follow) = setup();
         append(&path, "a long line\n");
         assert_eq!(read(&mut follow), "a long line\n");
-        File::options()
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.set_len(0))
-            .expect("truncate");
+        File::options().write(true).open(&path).and_then(|file| file.set_len(0)).expect("truncate");
         append(&path, "b\n");
         assert_eq!(read(&mut follow), "b\n");
         let notes = follow.take_notes();
-        assert!(
-            notes
-                .iter()
-                .any(|note| note.starts_with("was truncated from 12")),
-            "{notes:?}"
-        );
+        assert!(notes.iter().any(|note| note.starts_with("was truncated from 12")), "{notes:?}");
     }
 
     #[test]
@@ -324,9 +285,7 @@ mod tests {
     fn a_drain_of_a_growing_file_ends() {
         let (_dir, path, mut follow) = setup();
         append(&path, "0123456789");
-        let Step::Data(first) = follow.step(true).expect("step") else {
-            panic!("no data")
-        };
+        let Step::Data(first) = follow.step(true).expect("step") else { panic!("no data") };
         append(&path, "more");
         assert_eq!(&first[..], b"0123456789");
         assert_eq!(follow.step(true).expect("step"), Step::Ended);
@@ -339,14 +298,8 @@ mod tests {
         assert_eq!(read(&mut follow), "");
         assert!(follow.step(true).is_err());
         fs::remove_dir(&path).expect("rmdir");
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &path,
-            rustix::fs::FileType::Fifo,
-            0o600.into(),
-            0,
-        )
-        .expect("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("fifo");
         assert_eq!(read(&mut follow), "");
         fs::remove_file(&path).expect("remove");
         append(&path, "a file\n");

@@ -34,10 +34,7 @@ impl Glob {
                 part => Part::Literal(part.to_owned()),
             })
             .collect();
-        Self {
-            root: root.into(),
-            parts,
-        }
+        Self { root: root.into(), parts }
     }
 
     /// The regular files that match now, in order.
@@ -75,10 +72,7 @@ fn walk(at: &Path, parts: &[Part], depth: usize, found: &mut Vec<PathBuf>) {
                 for name in names(at).into_iter().filter(|name| !name.starts_with('.')) {
                     let below = at.join(name);
                     // Links are not followed: they may lead back up.
-                    if below
-                        .symlink_metadata()
-                        .is_ok_and(|metadata| metadata.is_dir())
-                    {
+                    if below.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                         walk(&below, parts, depth + 1, found);
                     }
                 }
@@ -89,18 +83,11 @@ fn walk(at: &Path, parts: &[Part], depth: usize, found: &mut Vec<PathBuf>) {
 
 /// Names that are not UTF-8 match no pattern.
 fn names(directory: &Path) -> Vec<String> {
-    let directory = if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let Ok(entries) = directory.read_dir() else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// Linear but for one step back to the last `*`, so no pattern is slow.
@@ -198,11 +185,7 @@ mod tests {
         for (pattern, name, expected) in table {
             let pattern_chars: Vec<char> = pattern.chars().collect();
             let name_chars: Vec<char> = name.chars().collect();
-            assert_eq!(
-                matches(&pattern_chars, &name_chars),
-                expected,
-                "{pattern} {name}"
-            );
+            assert_eq!(matches(&pattern_chars, &name_chars), expected, "{pattern} {name}");
         }
     }
 
@@ -217,14 +200,7 @@ mod tests {
     fn files_are_found_across_directories_and_sorted() {
         let dir = tempfile::tempdir().expect("temp dir");
         let root = dir.path();
-        for path in [
-            "b/x.log",
-            "a/x.log",
-            "a/deep/er/x.log",
-            "a/x.txt",
-            "a/.hidden.log",
-            "x.log",
-        ] {
+        for path in ["b/x.log", "a/x.log", "a/deep/er/x.log", "a/x.txt", "a/.hidden.log", "x.log"] {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
             std::fs::write(path, "").expect("write");
@@ -232,19 +208,12 @@ mod tests {
         std::fs::create_dir(root.join("a/dir.log")).expect("mkdir");
         let find = |pattern: &str| -> Vec<String> {
             let pattern = format!("{}/{pattern}", root.display());
-            let strip = |path: &PathBuf| {
-                path.strip_prefix(root)
-                    .expect("below")
-                    .display()
-                    .to_string()
-            };
+            let strip =
+                |path: &PathBuf| path.strip_prefix(root).expect("below").display().to_string();
             Glob::new(&pattern).files().iter().map(strip).collect()
         };
         assert_eq!(find("*/x.log"), ["a/x.log", "b/x.log"]);
-        assert_eq!(
-            find("**/x.log"),
-            ["a/deep/er/x.log", "a/x.log", "b/x.log", "x.log"]
-        );
+        assert_eq!(find("**/x.log"), ["a/deep/er/x.log", "a/x.log", "b/x.log", "x.log"]);
         assert_eq!(find("a/*.log"), ["a/x.log"]);
         assert_eq!(find("a/.*.log"), ["a/.hidden.log"]);
         assert!(find("nothing/*").is_empty());

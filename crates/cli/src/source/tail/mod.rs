@@ -72,10 +72,9 @@ pub(super) async fn follow_pattern<D: Destination>(
         };
         if found.is_empty() && followed.is_empty() && !told {
             told = true;
-            context.observer.warn(
-                &shown,
-                format!("no file matches {pattern} yet; waiting for one"),
-            );
+            context
+                .observer
+                .warn(&shown, format!("no file matches {pattern} yet; waiting for one"));
         }
         for (path, follow) in found {
             let stream = unique(&mut names, stream_name(name.as_deref(), &path));
@@ -133,14 +132,8 @@ fn scan(
 }
 
 fn stream_name(name: Option<&str>, path: &Path) -> String {
-    let file = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
-    name.map_or_else(
-        || file.clone().into_owned(),
-        |name| format!("{name}-{file}"),
-    )
+    let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    name.map_or_else(|| file.clone().into_owned(), |name| format!("{name}-{file}"))
 }
 
 fn unique(taken: &mut HashSet<String>, base: String) -> String {
@@ -193,14 +186,8 @@ impl Produce for Follower {
             for note in follow.take_notes() {
                 self.observer.warn(&self.name, note);
             }
-            self.absent = follow
-                .absent()
-                .then(|| self.absent.unwrap_or_else(Instant::now));
-            if self
-                .absent
-                .zip(self.patience)
-                .is_some_and(|(since, most)| since.elapsed() > most)
-            {
+            self.absent = follow.absent().then(|| self.absent.unwrap_or_else(Instant::now));
+            if self.absent.zip(self.patience).is_some_and(|(since, most)| since.elapsed() > most) {
                 return Ok(None);
             }
             self.follow = Some(follow);
