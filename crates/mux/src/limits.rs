@@ -38,7 +38,8 @@ pub const SMALL_FRAME_RATE: u64 = 1 << 30;
 pub const PING_RATE: u64 = 10;
 /// PINGs answered in a burst.
 pub const PING_BURST: u64 = 100;
-/// Resets of streams nobody had accepted yet that one link may cause (CVE-2023-44487).
+/// Resets of streams nobody had accepted yet that one link may cause in a burst, and per second
+/// after that (CVE-2023-44487).
 pub const RESETS_BEFORE_ACCEPT: u64 = 20;
 /// Resets one peer may send in [`RESET_PERIOD`].
 pub const RESETS: u64 = 1_000;

@@ -40,7 +40,7 @@ pub(crate) struct Police {
     pings: Bucket,
     resets: Bucket,
     small: Bucket,
-    early_resets: u64,
+    early_resets: Bucket,
     empty_in_a_row: u32,
 }
 
@@ -52,7 +52,11 @@ impl Police {
             pings: Bucket::new(now, limits::PING_BURST, limits::PING_RATE),
             resets: Bucket::new(now, limits::RESETS, per_second),
             small: Bucket::new(now, limits::SMALL_FRAME_BURST, limits::SMALL_FRAME_RATE),
-            early_resets: 0,
+            early_resets: Bucket::new(
+                now,
+                limits::RESETS_BEFORE_ACCEPT,
+                limits::RESETS_BEFORE_ACCEPT,
+            ),
             empty_in_a_row: 0,
         }
     }
@@ -61,11 +65,10 @@ impl Police {
         allow(self.pings.take(now, 1), "PING frames", limits::PING_BURST)
     }
 
-    /// A RESET or STOP from the peer; `accepted` tells whether anybody here had taken the stream.
+    /// A RESET or STOP from the peer that changed something; `accepted` tells whether anybody here had taken the stream.
     pub(crate) fn reset(&mut self, now: Time, accepted: bool) -> Result<(), LinkError> {
         if !accepted {
-            self.early_resets = self.early_resets.saturating_add(1);
-            let fine = self.early_resets <= limits::RESETS_BEFORE_ACCEPT;
+            let fine = self.early_resets.take(now, 1);
             allow(fine, "resets of streams not yet accepted", limits::RESETS_BEFORE_ACCEPT)?;
         }
         allow(self.resets.take(now, 1), "resets in 10 s", limits::RESETS)

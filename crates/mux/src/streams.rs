@@ -111,6 +111,14 @@ impl Streams {
         }
     }
 
+    /// Nobody shall be offered this stream.
+    pub(crate) fn withdraw(&mut self, id: StreamId) {
+        self.incoming.retain(|waiting| *waiting != id);
+        if let Some(stream) = self.live.get_mut(&id) {
+            stream.accepted = true;
+        }
+    }
+
     /// The stream is over and no longer counts against its side's limit. False if it did not.
     pub(crate) fn retire(&mut self, id: StreamId) -> bool {
         let own = self.is_own(id);

@@ -16,7 +16,8 @@ const MAX_NAME: usize = 255;
 const MAX_METADATA: usize = 1 << 10;
 
 impl Session {
-    /// Opens a stream. Works without a link: the peer hears of it with the next one.
+    /// Opens a stream. Between two links, too: the peer hears of it with the next one. Before the
+    /// first one nobody knows what the peer allows, and [`OpenError::TooMany`] says so.
     ///
     /// # Errors
     /// [`OpenError::TooMany`] while the peer's limit is reached; [`Event::CanOpen`] follows.
@@ -106,7 +107,8 @@ impl Session {
         let stream = self.stream(id)?;
         let recv = stream.recv.as_mut().ok_or(StreamError::Unidirectional)?;
         let read = recv.read(max);
-        stream.readable_told = recv.readable() && read.is_ok();
+        // After an error nothing new can follow.
+        stream.readable_told = recv.readable() || read.is_err();
         let blocked = matches!(read, Ok(Read::Blocked));
         if matches!(read, Err(StreamError::Digest { .. })) && recv.stop(ErrorCode::INTEGRITY) {
             stream.owed.add(Owed::STOP);
@@ -245,7 +247,7 @@ impl Session {
             if credit <= by_buffer && send.note_blocked() {
                 stream.owed.add(Owed::BLOCKED);
             }
-            if by_buffer <= credit {
+            if by_buffer <= credit && !std::mem::replace(&mut stream.crowded, true) {
                 self.crowded.push_back(id);
             }
             self.refresh(now, id);

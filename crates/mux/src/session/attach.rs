@@ -56,6 +56,9 @@ impl Session {
         self.epoch = attachment.epoch;
         if !resumed {
             self.peer = attachment.peer;
+            if std::mem::take(&mut self.open_refused) {
+                self.events.push_back(Event::CanOpen);
+            }
         }
         self.link = Some(Link::new(now, &self.config, &attachment));
         self.totals.links = self.totals.links.saturating_add(1);

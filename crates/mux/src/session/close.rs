@@ -108,8 +108,8 @@ impl Session {
 
     /// A stream the peer opened after it was told not to.
     pub(super) fn refuse(&mut self, now: Time, id: StreamId) {
+        self.streams.withdraw(id);
         if let Some(stream) = self.streams.get_mut(id) {
-            stream.accepted = true;
             if stream
                 .send
                 .as_mut()

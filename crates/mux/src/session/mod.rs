@@ -93,10 +93,11 @@ enum Phase {
 }
 
 impl Session {
-    /// A session without a link. Streams can be opened and written from the start.
+    /// A session without a link. Streams can be opened from the first link on.
     pub fn new(config: Config, process: ProcessBudget) -> Self {
         Self {
-            peer: default_limits(),
+            // Nothing can be opened until the peer has said what it allows.
+            peer: PeerLimits { max_streams: 0, ..default_limits() },
             streams: Streams::new(config.role),
             scheduler: Scheduler::default(),
             budget: Budget::new(config.receive_buffer, process),
@@ -268,7 +269,9 @@ impl Session {
         if let Some(recv) = &mut stream.recv {
             recv.window.close(&mut self.budget);
         }
-        let told = stream.owed.is_empty() || self.link.is_none();
+        // Without a link the peer may not know yet that it is over, and the list that is made for
+        // the next link may have named it already.
+        let told = stream.owed.is_empty() && self.link.is_some();
         let done = told && !stream.held && (stream.accepted || self.streams.is_own(id));
         if self.streams.retire(id) && self.streams.is_own(id) && self.open_refused {
             self.open_refused = false;
@@ -292,6 +295,9 @@ impl Session {
         }
         self.retained = self.retained.saturating_sub(bytes);
         for id in std::mem::take(&mut self.crowded) {
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.crowded = false;
+            }
             self.wake_writer(id);
         }
     }

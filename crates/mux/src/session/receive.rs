@@ -180,7 +180,12 @@ impl Session {
     }
 
     fn peer_reset(&mut self, now: Time, reset: Reset) -> Result<(), LinkError> {
-        self.police_reset(now, reset.stream)?;
+        let recv = self.streams.get(reset.stream).and_then(|stream| stream.recv.as_ref());
+        // What a resume repeats was counted the first time.
+        if recv.is_some_and(|recv| recv.end().is_none()) {
+            let accepted = self.streams.get(reset.stream).is_none_or(|stream| stream.accepted);
+            self.police_reset(now, accepted)?;
+        }
         let end = RecvEnd::Reset { final_offset: reset.final_offset, code: reset.code };
         self.half_ended(now, FrameKind::RESET, reset.stream, end)
     }
@@ -201,15 +206,16 @@ impl Session {
     }
 
     fn peer_stop(&mut self, now: Time, stop: Stop) -> Result<(), LinkError> {
-        self.police_reset(now, stop.stream)?;
         let Some((_, send)) = self.sending(FrameKind::STOP, stop.stream)? else {
             return Ok(());
         };
-        if let Some(freed) = send.stop(stop.code) {
+        if send.outcome().is_none() {
+            self.police_reset(now, true)?;
+        }
+        let Some(stream) = self.streams.get_mut(stop.stream) else { return Ok(()) };
+        if let Some(freed) = stream.send.as_mut().and_then(|send| send.stop(stop.code)) {
+            stream.owed.add(Owed::RESET);
             self.freed(freed);
-            if let Some(stream) = self.streams.get_mut(stop.stream) {
-                stream.owed.add(Owed::RESET);
-            }
         }
         self.wake_writer(stop.stream);
         self.refresh(now, stop.stream);
@@ -267,8 +273,7 @@ impl Session {
         Err(protocol(FrameKind::RECEIPT, None, "more bytes received than were sent"))
     }
 
-    fn police_reset(&mut self, now: Time, id: StreamId) -> Result<(), LinkError> {
-        let accepted = self.streams.get(id).is_none_or(|stream| stream.accepted);
+    fn police_reset(&mut self, now: Time, accepted: bool) -> Result<(), LinkError> {
         self.link.as_mut().map_or(Ok(()), |link| link.police.reset(now, accepted))
     }
 

@@ -90,6 +90,8 @@ pub(crate) struct Stream {
     pub(crate) lazy: bool,
     pub(crate) readable_told: bool,
     pub(crate) writer_waits: bool,
+    /// In the session's list of writers that wait for its send buffer.
+    pub(crate) crowded: bool,
     pub(crate) send_end_told: bool,
     /// Somebody here holds it; a peer's stream is not held until it is accepted.
     pub(crate) held: bool,
@@ -113,6 +115,7 @@ impl Stream {
             lazy: false,
             readable_told: false,
             writer_waits: false,
+            crowded: false,
             send_end_told: false,
             held: false,
             accepted: false,

@@ -229,11 +229,16 @@ impl RecvHalf {
         let last = end.final_offset();
         match (self.end, end) {
             (Some(known), _) if known == end => return Ok(()),
-            // RESET after FIN answers our STOP; anything else contradicts what was said.
+            // RESET after FIN gives the stream up after all: in answer to STOP, or because the bytes
+            // that FIN covers were lost with a link and are not sent again.
             (Some(RecvEnd::Fin { final_offset, .. }), RecvEnd::Reset { .. })
                 if final_offset == last =>
             {
-                self.over |= self.stopped.is_some();
+                if self.stopped.is_some() {
+                    self.conclude();
+                } else if self.expected < last {
+                    self.end = Some(end);
+                }
                 return Ok(());
             }
             (Some(_), _) => return Err("a second, different end"),
@@ -520,6 +525,16 @@ mod tests {
         assert!(matches!(half.read(100).unwrap(), Read::Data { offset: 0, .. }));
         assert_eq!(half.read(100).unwrap(), Read::Gap { offset: 2, dropped: 7 });
         assert!(matches!(half.read(100).unwrap(), Read::Data { offset: 2, .. }));
+    }
+
+    #[test]
+    fn a_reset_instead_of_bytes_that_fin_covered_ends_the_wait_for_them() {
+        let mut half = RecvHalf::new(100);
+        half.expect(0, 3).unwrap();
+        half.ended(RecvEnd::Fin { final_offset: 3, digest: digest(b"abc") }).unwrap();
+        half.rewind();
+        half.ended(RecvEnd::Reset { final_offset: 3, code: ErrorCode::CANCELLED }).unwrap();
+        assert_eq!(half.read(1), Err(StreamError::Reset(ErrorCode::CANCELLED)));
     }
 
     #[test]

@@ -197,10 +197,13 @@ impl SendHalf {
         let mark = (self.buffer.end(), self.dropped);
         let pending = self.gaps.len().saturating_sub(self.gaps_sent);
         match self.gaps.back_mut() {
-            // The same place, or a full list: the newest unsent mark absorbs this one.
-            Some(last) if pending > 0 && (last.0 == mark.0 || pending >= limits::GAPS_PENDING) => {
+            // The same place: one mark with the new total, to be sent (again).
+            Some(last) if last.0 == mark.0 => {
                 last.1 = mark.1;
+                self.gaps_sent = self.gaps_sent.min(self.gaps.len().saturating_sub(1));
             }
+            // A full list: the newest unsent mark absorbs this one.
+            Some(last) if pending >= limits::GAPS_PENDING => last.1 = mark.1,
             _ => self.gaps.push_back(mark),
         }
     }
@@ -452,6 +455,19 @@ mod tests {
         assert!(matches!(half.take(100), Some(Outgoing::Gap { offset: 2, dropped: 7 })));
         half.rewind(3);
         assert_eq!(bytes(half.take(100)), (3, b"d".to_vec()));
+    }
+
+    #[test]
+    fn gaps_at_one_place_are_one_mark_however_many() {
+        let mut half = SendHalf::new(100);
+        for total in 1..=1000 {
+            half.record_gap(1);
+            match half.take(100) {
+                Some(Outgoing::Gap { offset: 0, dropped }) => assert_eq!(dropped, total),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(half.gaps.len(), 1);
     }
 
     #[test]
