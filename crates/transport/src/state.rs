@@ -369,14 +369,16 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use p2_mux::{Config, OpenOptions, ProcessBudget, Role};
+    use p2_mux::{Attachment, CodecId, Config, OpenOptions, ProcessBudget, Role};
 
     use super::*;
 
     #[test]
     fn three_failures_at_one_offset_are_the_streams_fault() {
         let now = clock::now();
-        let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        let mut session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        session.attach(now, Attachment::new(1, CodecId::NONE)).expect("a first link");
+        session.detach(now);
         let mut state = State::new(session, String::new());
         let id = state.session.open(now, OpenOptions::named("app")).expect("room");
         for offset in [0, 100, 0, 0] {
@@ -394,7 +396,9 @@ mod tests {
     #[test]
     fn the_error_of_a_forgotten_session_names_what_was_not_acknowledged() {
         let now = clock::now();
-        let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        let mut session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        session.attach(now, Attachment::new(1, CodecId::NONE)).expect("a first link");
+        session.detach(now);
         let mut state = State::new(session, String::new());
         let id = state.session.open(now, OpenOptions::named("app")).expect("room");
         state.session.write(now, id, b"hello").expect("room");
