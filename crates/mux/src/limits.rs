@@ -38,13 +38,18 @@ pub const SMALL_FRAME_RATE: u64 = 1 << 30;
 pub const PING_RATE: u64 = 10;
 /// PINGs answered in a burst.
 pub const PING_BURST: u64 = 100;
-/// Resets of streams nobody had accepted yet that one link may cause in a burst, and per second
-/// after that (CVE-2023-44487).
-pub const RESETS_BEFORE_ACCEPT: u64 = 20;
-/// Resets one peer may send in [`RESET_PERIOD`].
+/// Resets one peer may send in [`RESET_PERIOD`] (CVE-2023-44487). One of a stream that nobody had
+/// accepted yet takes it back, so that no work is begun for it.
 pub const RESETS: u64 = 1_000;
 /// The period over which [`RESETS`] are counted.
 pub const RESET_PERIOD: Duration = Duration::from_secs(10);
+/// RESET and STOP frames this side sends in a burst, and per second after that: it stays below what
+/// [`RESETS`] allows a peer.
+pub const RESETS_SENT: u64 = 900;
+/// See [`RESETS_SENT`].
+pub const RESETS_SENT_RATE: u64 = 90;
+/// How long frames wait that [`RESETS_SENT`] holds back.
+pub const RESET_PAUSE: Duration = Duration::from_millis(100);
 /// GAP marks a stream may have waiting; later ones are merged into the last.
 pub const GAPS_PENDING: usize = 64;
 /// How long an acknowledgement may wait for company before it is sent by itself.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use p2_codec::Offer;
 use p2_frame::{CodecId, PeerLimits, Ping};
 
 use crate::config::Config;
 use crate::flight::Flight;
 use crate::keepalive::Keepalive;
 use crate::limits;
-use crate::police::Police;
+use crate::police::{Bucket, Police};
 use crate::time::Time;
 
 /// What the handshake agreed on, for [`Session::attach`](crate::Session::attach).
@@ -28,6 +29,8 @@ pub struct Attachment {
     pub codec: CodecId,
     /// Codecs the peer can decode and this side can encode.
     pub common: Vec<CodecId>,
+    /// What the peer decodes, and up to which sizes.
+    pub offers: Vec<Offer>,
     /// The peer's list of streams; empty on a session's first link.
     pub resume: Vec<p2_frame::Resume>,
 }
@@ -35,7 +38,14 @@ pub struct Attachment {
 impl Attachment {
     /// A first link with the default limits.
     pub fn new(epoch: u64, codec: CodecId) -> Self {
-        Self { epoch, peer: default_limits(), codec, common: vec![codec], resume: Vec::new() }
+        Self {
+            epoch,
+            peer: default_limits(),
+            codec,
+            common: vec![codec],
+            offers: Vec::new(),
+            resume: Vec::new(),
+        }
     }
 }
 
@@ -59,6 +69,9 @@ pub(crate) struct Link {
     pub(crate) police: Police,
     pub(crate) codec: CodecId,
     pub(crate) common: Vec<CodecId>,
+    pub(crate) offers: Vec<Offer>,
+    /// RESET and STOP frames that may still be sent without a pause.
+    pub(crate) resets_sent: Bucket,
     /// One slot: the latest PING is answered, earlier ones are overtaken.
     pub(crate) pong: Option<Ping>,
     pub(crate) ping_due: bool,
@@ -78,6 +91,8 @@ impl Link {
             police: Police::new(now),
             codec: attachment.codec,
             common: attachment.common.clone(),
+            offers: attachment.offers.clone(),
+            resets_sent: Bucket::new(now, limits::RESETS_SENT, limits::RESETS_SENT_RATE),
             pong: None,
             ping_due: false,
             rtt: None,

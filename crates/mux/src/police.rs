@@ -6,7 +6,7 @@ use crate::time::Time;
 
 /// A bucket that refills with time.
 #[derive(Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     level: u64,
     burst: u64,
     rate: u64,
@@ -14,11 +14,11 @@ struct Bucket {
 }
 
 impl Bucket {
-    const fn new(now: Time, burst: u64, rate: u64) -> Self {
+    pub(crate) const fn new(now: Time, burst: u64, rate: u64) -> Self {
         Self { level: burst, burst, rate, filled_at: now }
     }
 
-    fn take(&mut self, now: Time, amount: u64) -> bool {
+    pub(crate) fn take(&mut self, now: Time, amount: u64) -> bool {
         let elapsed = now.since(self.filled_at);
         let nanos = u128::from(self.rate).saturating_mul(elapsed.as_nanos());
         let refill = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
@@ -40,7 +40,6 @@ pub(crate) struct Police {
     pings: Bucket,
     resets: Bucket,
     small: Bucket,
-    early_resets: Bucket,
     empty_in_a_row: u32,
 }
 
@@ -52,11 +51,6 @@ impl Police {
             pings: Bucket::new(now, limits::PING_BURST, limits::PING_RATE),
             resets: Bucket::new(now, limits::RESETS, per_second),
             small: Bucket::new(now, limits::SMALL_FRAME_BURST, limits::SMALL_FRAME_RATE),
-            early_resets: Bucket::new(
-                now,
-                limits::RESETS_BEFORE_ACCEPT,
-                limits::RESETS_BEFORE_ACCEPT,
-            ),
             empty_in_a_row: 0,
         }
     }
@@ -65,12 +59,8 @@ impl Police {
         allow(self.pings.take(now, 1), "PING frames", limits::PING_BURST)
     }
 
-    /// A RESET or STOP from the peer that changed something; `accepted` tells whether anybody here had taken the stream.
-    pub(crate) fn reset(&mut self, now: Time, accepted: bool) -> Result<(), LinkError> {
-        if !accepted {
-            let fine = self.early_resets.take(now, 1);
-            allow(fine, "resets of streams not yet accepted", limits::RESETS_BEFORE_ACCEPT)?;
-        }
+    /// A RESET or STOP from the peer that changed something.
+    pub(crate) fn reset(&mut self, now: Time) -> Result<(), LinkError> {
         allow(self.resets.take(now, 1), "resets in 10 s", limits::RESETS)
     }
 
@@ -125,17 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn resets_of_streams_nobody_accepted_end_at_twenty() {
+    fn the_thousandth_reset_passes_and_the_next_does_not() {
         let now = Time::default();
         let mut police = Police::new(now);
-        for _ in 0..limits::RESETS_BEFORE_ACCEPT {
-            police.reset(now, false).unwrap();
-        }
-        assert!(police.reset(now, false).is_err());
-        let mut police = Police::new(now);
         for _ in 0..limits::RESETS {
-            police.reset(now, true).unwrap();
+            police.reset(now).unwrap();
         }
-        assert!(police.reset(now, true).is_err());
+        assert!(police.reset(now).is_err());
     }
 }

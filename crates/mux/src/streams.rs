@@ -95,6 +95,11 @@ impl Streams {
     pub(crate) fn insert_peer(&mut self, stream: Stream) {
         self.seen = self.seen.saturating_add(1);
         self.peer_live = self.peer_live.saturating_add(1);
+        // Those that were taken back are cleared out once they are the greater part.
+        if self.incoming.len() as u64 > self.peer_live.saturating_mul(2).saturating_add(64) {
+            let live = &self.live;
+            self.incoming.retain(|id| live.get(id).is_some_and(|stream| !stream.accepted));
+        }
         self.incoming.push_back(stream.id);
         self.live.insert(stream.id, stream);
     }
@@ -103,17 +108,23 @@ impl Streams {
     pub(crate) fn accept(&mut self) -> Option<StreamId> {
         loop {
             let id = self.incoming.pop_front()?;
-            if let Some(stream) = self.live.get_mut(&id) {
-                stream.accepted = true;
-                stream.held = true;
-                return Some(id);
+            match self.live.get_mut(&id) {
+                Some(stream) if !stream.accepted => {
+                    stream.accepted = true;
+                    stream.held = true;
+                    return Some(id);
+                }
+                // Taken back or refused before anybody came for it.
+                _ => {}
             }
         }
     }
 
     /// Nobody shall be offered this stream.
     pub(crate) fn withdraw(&mut self, id: StreamId) {
-        self.incoming.retain(|waiting| *waiting != id);
+        if self.incoming.back() == Some(&id) {
+            self.incoming.pop_back();
+        }
         if let Some(stream) = self.live.get_mut(&id) {
             stream.accepted = true;
         }
@@ -144,7 +155,7 @@ impl Streams {
 
     /// All live ids in ascending order: the only way to walk the table.
     pub(crate) fn ids(&self) -> Vec<StreamId> {
-        #[allow(clippy::iter_over_hash_type, reason = "sorted before anybody sees the order")]
+        #[allow(clippy::disallowed_methods, reason = "sorted before anybody sees the order")]
         let mut ids: Vec<StreamId> = self.live.keys().copied().collect();
         ids.sort_unstable_by_key(|id| id.to_wire());
         ids

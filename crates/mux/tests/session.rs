@@ -173,6 +173,57 @@ fn an_orderly_close_waits_for_every_stream() {
 }
 
 #[test]
+fn a_thousand_streams_given_up_at_once_do_not_cost_the_link() {
+    for accepted in [true, false] {
+        let mut pair = Pair::new();
+        let open = |pair: &mut Pair| pair.client.session.open(pair.now, OpenOptions::named("s"));
+        let ids: Vec<StreamId> = (0..1_024).map(|_| open(&mut pair).unwrap()).collect();
+        pair.settle();
+        while accepted && pair.server.session.accept().is_some() {}
+        for id in &ids {
+            pair.client.session.release(pair.now, *id);
+        }
+        for _ in 0..200 {
+            pair.settle();
+            pair.wait(Duration::from_millis(100));
+        }
+        for id in ids.iter().filter(|_| accepted) {
+            assert!(pair.server.session.read(pair.now, *id, 1).is_err());
+            pair.server.session.release(pair.now, *id);
+        }
+        for _ in 0..200 {
+            pair.settle();
+            pair.wait(Duration::from_millis(100));
+        }
+        assert_eq!((pair.client.session.live(), pair.server.session.live()), (0, 0));
+        assert!(pair.server.session.accept().is_none(), "what was taken back is not offered");
+    }
+}
+
+#[test]
+fn a_stream_that_was_stopped_is_never_reported_as_delivered() {
+    for finish_first in [true, false] {
+        let mut pair = Pair::new();
+        let id = pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+        pair.client.session.write(pair.now, id, b"all of it").unwrap();
+        if finish_first {
+            pair.client.session.finish(pair.now, id).unwrap();
+        }
+        pair.settle();
+        pair.server.session.accept().unwrap();
+        pair.server.session.set_manual_ack(id, true);
+        pair.server.session.stop(pair.now, id, ErrorCode::SINK_FAILED);
+        if !finish_first {
+            pair.client.session.finish(pair.now, id).unwrap();
+        }
+        pair.connect().unwrap();
+        pair.settle();
+        let outcome = pair.client.session.send_outcome(id);
+        assert_eq!(outcome, Some(Err(StreamError::Stopped(ErrorCode::SINK_FAILED))));
+    }
+}
+
+#[test]
 fn silence_ends_a_link_and_the_session_lives_on() {
     let mut pair = Pair::new();
     pair.settle();

@@ -1,5 +1,8 @@
 //! `p2 send`: sources into streams, until everything is acknowledged.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use p2_transport::dial::Target;
 use p2_transport::{Connection, ErrorCode, LinkState, SessionError};
 
@@ -97,7 +100,9 @@ async fn deliver(
     signals: &Signals,
     report: &Report,
 ) -> Result<Exit, UserError> {
-    let stop = patience(signals, report, settings.connection.drain_timeout);
+    let held = Arc::new(AtomicU64::new(0));
+    let limit = settings.connection.drain_timeout;
+    let stop = patience(signals, report, connection, limit, held.clone());
     let outcome = source::run(
         settings.sources.clone(),
         settings.attributes.clone(),
@@ -116,7 +121,7 @@ async fn deliver(
         (Some(Ok(summary)), _) => report.done(Side::Sender, summary, Some(&stats)),
         (Some(Err(error)), false) => return Err(UserError::from(error)),
         (None, _) | (Some(Err(_)), true) => {
-            let what = match stats.retained {
+            let what = match held.load(Ordering::Relaxed) {
                 0 => "stopped before every stream's end was acknowledged".to_owned(),
                 held => format!(
                     "stopped with {} unacknowledged; what is before them is delivered",

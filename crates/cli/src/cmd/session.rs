@@ -1,5 +1,7 @@
 //! What the commands share: an end that a signal or a timeout brings forward.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use p2_transport::{Connection, ErrorCode, SessionError, SessionSummary};
@@ -10,14 +12,16 @@ use crate::signal::Signals;
 use crate::source::Stop;
 
 /// What sources follow: the first signal drains, the second stops at once, and so does a drain
-/// that takes longer than `limit`.
+/// that takes longer than `limit`. `held` gets what was unacknowledged when it came to that.
 pub(super) fn patience(
     signals: &Signals,
     report: &Report,
+    connection: &Connection,
     limit: Duration,
+    held: Arc<AtomicU64>,
 ) -> watch::Receiver<Stop> {
     let (ask, stop) = watch::channel(Stop::Running);
-    let (mut signals, report) = (signals.clone(), report.clone());
+    let (mut signals, report, connection) = (signals.clone(), report.clone(), connection.clone());
     tokio::spawn(async move {
         signals.draining().await;
         report.say("draining: what was read is delivered; again to stop at once");
@@ -31,6 +35,7 @@ pub(super) fn patience(
                 ));
             }
         }
+        held.store(connection.stats().retained, Ordering::Relaxed);
         ask.send_replace(Stop::Now);
         // The receivers live on the value, not on this task; it waits until nobody listens.
         ask.closed().await;

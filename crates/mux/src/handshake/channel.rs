@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use p2_codec::{Choice, Offer, negotiate};
 use p2_frame::{
     CodecChoice, CodecId, CodecOffer, CrcPolicy, DecodeLimits, Frame, Hello, Preface, PrefaceScan,
-    Resume, Role, decode, limits::MAX_PAYLOAD,
+    Resume, Role, decode, limits::MAX_PAYLOAD, needed,
 };
 
 use super::{HandshakeError, Local, MAX_UNPROVEN, Peer};
@@ -56,17 +56,27 @@ impl Channel {
     ) -> Result<Option<(Frame, Bytes)>, HandshakeError> {
         let crc = if self.crc { CrcPolicy::Required } else { CrcPolicy::Off };
         let limits = DecodeLimits { max_payload: MAX_PAYLOAD, crc, handshake: true };
-        let before = input.clone();
-        let frame = decode(input, &limits)?;
-        let used = before.len().saturating_sub(input.len());
-        self.consumed = self.consumed.saturating_add(used);
-        let waiting = if frame.is_none() { input.len() } else { 0 };
+        let missing = needed(input, &limits)?;
+        let waiting = if missing > 0 { input.len() } else { 0 };
         if !self.proven && self.consumed.saturating_add(waiting) > MAX_UNPROVEN {
             return Err(HandshakeError::TooLong(MAX_UNPROVEN));
         }
+        if missing > 0 {
+            return Ok(None);
+        }
+        // The transcript needs the bytes; what follows the proof does not belong to it.
+        let before = if self.proven { BytesMut::new() } else { input.clone() };
+        let length = input.len();
+        let frame = decode(input, &limits)?;
+        let used = length.saturating_sub(input.len());
+        self.consumed = self.consumed.saturating_add(used);
         match frame {
             Some(Frame::Refuse(refuse)) => Err(HandshakeError::Refused(Box::new(refuse))),
-            Some(frame) => Ok(Some((frame, before.freeze().slice(..used)))),
+            Some(frame) => {
+                let bytes = before.freeze();
+                let used = used.min(bytes.len());
+                Ok(Some((frame, bytes.slice(..used))))
+            }
             None => Ok(None),
         }
     }

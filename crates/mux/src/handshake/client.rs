@@ -151,7 +151,7 @@ impl ClientHandshake {
                 opening_key(token.as_ref())
             }
             Purpose::Resume { session, secret, epoch, .. } => {
-                if hello.session != *session || hello.epoch != *epoch {
+                if hello.session != *session || hello.epoch != *epoch || !hello.is_resume() {
                     return Err(HandshakeError::Protocol("the server answers for another session"));
                 }
                 secret.clone()
@@ -208,6 +208,7 @@ impl ClientHandshake {
                 peer: hello.limits,
                 codec: codecs.sending.codec,
                 common: codecs.sending.common.clone(),
+                offers: peer(hello).codecs,
                 resume: Vec::new(),
             },
             peer: peer(hello),

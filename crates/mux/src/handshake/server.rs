@@ -144,6 +144,11 @@ impl ServerHandshake {
                     if hello.role != Role::Client {
                         return Err(HandshakeError::Protocol("the peer listens too"));
                     }
+                    if !hello.is_resume() && (hello.session != [0; 16] || hello.epoch != 1) {
+                        let what = "a new session has no id and begins with epoch 1";
+                        self.refuse(RefuseCode::PROTOCOL, 0, 0, what);
+                        return Err(HandshakeError::Protocol(what));
+                    }
                     self.transcript.add(&bytes);
                     if hello.is_resume() {
                         State::Lookup(Box::new(hello))
@@ -214,6 +219,7 @@ impl ServerHandshake {
                 peer: open.hello.limits,
                 codec: open.codecs.sending.codec,
                 common: open.codecs.sending.common.clone(),
+                offers: peer(&open.hello).codecs,
                 resume: peer_parts.take(),
             },
             peer: peer(&open.hello),

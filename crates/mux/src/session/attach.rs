@@ -86,6 +86,8 @@ impl Session {
         self.owing.clear();
         self.lazy.clear();
         self.lazy_at = None;
+        self.paced.clear();
+        self.paced_at = None;
         for id in self.streams.ids() {
             if let Some(stream) = self.streams.get_mut(id) {
                 stream.listed = false;
@@ -169,7 +171,11 @@ impl Session {
                 let claimed = claimed.max(claim.acked);
                 return Err(ResumeError::ClaimsMore { stream: id, claimed, sent });
             }
-            if claimed < acked {
+            // An acknowledged end is above all bytes, whatever of them was received.
+            if claimed < acked
+                || claim.acked < acked
+                || (claim.acked <= sent && claimed < claim.acked)
+            {
                 return Err(ResumeError::ClaimsLess { stream: id, claimed, acked });
             }
         }

@@ -46,6 +46,8 @@ impl Session {
         self.owing.clear();
         self.lazy.clear();
         self.lazy_at = None;
+        self.paced.clear();
+        self.paced_at = None;
         for id in self.streams.ids() {
             self.tell_all(id);
         }
@@ -125,6 +127,9 @@ impl Session {
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
+        if let Some(recv) = &mut stream.recv {
+            recv.window.close(&mut self.budget);
+        }
         stream.readable_told = true;
         stream.writer_waits = false;
         self.events.push_back(Event::Readable(id));

@@ -14,6 +14,7 @@ use crate::budget::{Budget, ProcessBudget};
 use crate::config::Config;
 use crate::error::{Ended, LinkError, StreamError};
 use crate::event::Event;
+use crate::limits;
 use crate::link::{Link, default_limits};
 use crate::schedule::Scheduler;
 use crate::stats::{SessionStats, StreamStats, Totals};
@@ -78,6 +79,10 @@ pub struct Session {
     /// Writers that wait for the session's send buffer.
     crowded: VecDeque<StreamId>,
     retained: u64,
+    /// Streams whose RESET or STOP is held back until `paced_at`.
+    paced: VecDeque<StreamId>,
+    paced_at: Option<Time>,
+    progress: u64,
     totals: Totals,
     events: VecDeque<Event>,
     idle_check_at: Time,
@@ -110,6 +115,9 @@ impl Session {
             lazy_at: None,
             crowded: VecDeque::new(),
             retained: 0,
+            paced: VecDeque::new(),
+            paced_at: None,
+            progress: 0,
             totals: Totals::default(),
             events: VecDeque::new(),
             idle_check_at: Time::default(),
@@ -146,6 +154,24 @@ impl Session {
         self.retained
     }
 
+    /// Bytes arrived that complete no frame yet: the peer is alive.
+    pub fn heard(&mut self, now: Time) {
+        if let Some(link) = &mut self.link {
+            link.keepalive.heard(now);
+        }
+    }
+
+    /// Raw bytes the peer acknowledged and raw bytes delivered here, together. It only rises; a
+    /// link during which it did not was of no use.
+    pub const fn progress(&self) -> u64 {
+        self.progress
+    }
+
+    /// Streams that are not over, of both sides.
+    pub const fn live(&self) -> u64 {
+        self.streams.own_live().saturating_add(self.streams.peer_live())
+    }
+
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -154,8 +180,8 @@ impl Session {
     /// When [`Session::handle_timeout`] has to be called next; `None` while no link is attached.
     pub fn timeout(&self) -> Option<Time> {
         let link = self.link.as_ref()?;
-        let keepalive = link.keepalive.deadline();
-        Some(self.lazy_at.map_or(keepalive, |lazy| lazy.min(keepalive)))
+        let others = [self.lazy_at, self.paced_at].into_iter().flatten();
+        Some(others.fold(link.keepalive.deadline(), Time::min))
     }
 
     /// Time has passed.
@@ -166,6 +192,10 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), LinkError> {
         if self.lazy_at.is_some_and(|at| now >= at) {
             self.flush_lazy();
+        }
+        if self.paced_at.is_some_and(|at| now >= at) {
+            self.paced_at = None;
+            self.owing.append(&mut self.paced);
         }
         let Some(link) = &mut self.link else {
             return Ok(());
@@ -247,7 +277,7 @@ impl Session {
                 } else if !stream.lazy && !stream.owed.has(Owed::CREDIT) {
                     stream.lazy = true;
                     self.lazy.push_back(id);
-                    self.lazy_at.get_or_insert(now + crate::limits::ACK_DELAY);
+                    self.lazy_at.get_or_insert(now + limits::ACK_DELAY);
                 }
             }
         }
@@ -294,7 +324,13 @@ impl Session {
             return;
         }
         self.retained = self.retained.saturating_sub(bytes);
-        for id in std::mem::take(&mut self.crowded) {
+        // Each one woken may take a window; the others follow when that is used up.
+        let room = self.config.send_buffer.saturating_sub(self.retained);
+        let share = self.config.send_buffer / 2;
+        let mut places = if room > share { u64::MAX } else { room / limits::INITIAL_WINDOW };
+        while places > 0 {
+            let Some(id) = self.crowded.pop_front() else { return };
+            places = places.saturating_sub(1);
             if let Some(stream) = self.streams.get_mut(id) {
                 stream.crowded = false;
             }

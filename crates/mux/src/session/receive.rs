@@ -89,7 +89,9 @@ impl Session {
         let Some(recv) = self.streams.get_mut(stream).and_then(|s| s.recv.as_mut()) else {
             return;
         };
-        if !recv.deliver(offset, data) {
+        if recv.deliver(offset, data) {
+            self.progress = self.progress.saturating_add(len);
+        } else {
             let discarded = &mut self.totals.duplicates_discarded;
             *discarded = discarded.saturating_add(len);
         }
@@ -137,6 +139,7 @@ impl Session {
         let credited = send
             .credit(credit.acked, credit.limit)
             .map_err(|what| protocol(KIND, Some(credit.stream), what))?;
+        self.progress = self.progress.saturating_add(credited.freed);
         self.freed(credited.freed);
         if credited.raised || credited.freed > 0 {
             self.wake_writer(credit.stream);
@@ -180,14 +183,20 @@ impl Session {
     }
 
     fn peer_reset(&mut self, now: Time, reset: Reset) -> Result<(), LinkError> {
-        let recv = self.streams.get(reset.stream).and_then(|stream| stream.recv.as_ref());
+        let id = reset.stream;
+        let recv = self.streams.get(id).and_then(|stream| stream.recv.as_ref());
         // What a resume repeats was counted the first time.
         if recv.is_some_and(|recv| recv.end().is_none()) {
-            let accepted = self.streams.get(reset.stream).is_none_or(|stream| stream.accepted);
-            self.police_reset(now, accepted)?;
+            self.police_reset(now)?;
         }
         let end = RecvEnd::Reset { final_offset: reset.final_offset, code: reset.code };
-        self.half_ended(now, FrameKind::RESET, reset.stream, end)
+        self.half_ended(now, FrameKind::RESET, id, end)?;
+        if self.streams.get(id).is_some_and(|stream| !stream.accepted) {
+            // Taken back before anybody saw it.
+            self.streams.withdraw(id);
+            self.release(now, id);
+        }
+        Ok(())
     }
 
     fn half_ended(
@@ -210,7 +219,7 @@ impl Session {
             return Ok(());
         };
         if send.outcome().is_none() {
-            self.police_reset(now, true)?;
+            self.police_reset(now)?;
         }
         let Some(stream) = self.streams.get_mut(stop.stream) else { return Ok(()) };
         if let Some(freed) = stream.send.as_mut().and_then(|send| send.stop(stop.code)) {
@@ -273,8 +282,8 @@ impl Session {
         Err(protocol(FrameKind::RECEIPT, None, "more bytes received than were sent"))
     }
 
-    fn police_reset(&mut self, now: Time, accepted: bool) -> Result<(), LinkError> {
-        self.link.as_mut().map_or(Ok(()), |link| link.police.reset(now, accepted))
+    fn police_reset(&mut self, now: Time) -> Result<(), LinkError> {
+        self.link.as_mut().map_or(Ok(()), |link| link.police.reset(now))
     }
 
     /// The receiving half a frame is for; `None` when the stream is gone for good.

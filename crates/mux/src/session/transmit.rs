@@ -2,6 +2,7 @@
 //! can take them.
 
 use bytes::Bytes;
+use p2_codec::Offer;
 use p2_frame::{
     Blocked, CodecId, Credit, ErrorCode, Fin, Frame, Gap, Ping, Pong, Receipt, Reset, Stop,
     StreamId,
@@ -38,6 +39,8 @@ pub struct DataJob {
     pub codec: CodecId,
     /// The codec's level, or its default.
     pub level: Option<i32>,
+    /// The largest window the peer decodes, as a base-2 logarithm of bytes; 0 where it names none.
+    pub window_log: u8,
 }
 
 /// What a [`DataJob`] became.
@@ -83,6 +86,10 @@ impl Session {
         self.link_control(now, out);
         self.stream_control(now, out);
         self.data_frames(now, out);
+        if out.is_empty() {
+            // What the data turned up, BLOCKED for example, needs no later call.
+            self.stream_control(now, out);
+        }
         if let Some(frame) = self.closing_frame() {
             out.push(Transmit::Control(frame));
         }
@@ -149,6 +156,15 @@ impl Session {
             let Some(stream) = self.streams.get_mut(id) else {
                 continue;
             };
+            if stream.owed.has(Owed::RESET) || stream.owed.has(Owed::STOP) {
+                let link = self.link.as_mut();
+                if !link.is_some_and(|link| link.resets_sent.take(now, 2)) {
+                    // It stays listed, and comes back when the pause is over.
+                    self.paced.push_back(id);
+                    self.paced_at.get_or_insert(now + limits::RESET_PAUSE);
+                    continue;
+                }
+            }
             stream.listed = false;
             let before = out.len();
             if stream.owed.take(Owed::OPEN) {
@@ -197,7 +213,9 @@ impl Session {
             };
             let max =
                 if self.scheduler.competing() { limits::COMPETING_FRAME.min(alone) } else { alone };
-            let codec = self.codec_for(id);
+            let (codec, offer) = self.codec_for(id);
+            let max = offer.map_or(max, |offer| max.min(offer.max_raw.max(1)));
+            let window_log = offer.map_or(0, |offer| offer.window_log);
             let Some(stream) = self.streams.get_mut(id) else {
                 self.scheduler.remove(id);
                 continue;
@@ -210,7 +228,8 @@ impl Session {
                 Some(Outgoing::Data { offset, chunks, raw_len }) => {
                     let wire = guess(stream.counters.shrink, raw_len);
                     let level = stream.options.level;
-                    let job = DataJob { stream: id, offset, chunks, raw_len, codec, level };
+                    let job =
+                        DataJob { stream: id, offset, chunks, raw_len, codec, level, window_log };
                     out.push(Transmit::Data(job));
                     raw = raw.saturating_add(usize::try_from(raw_len).unwrap_or(usize::MAX));
                     room = room.saturating_sub(wire);
@@ -240,9 +259,12 @@ impl Session {
         }
     }
 
-    fn codec_for(&self, id: StreamId) -> CodecId {
+    /// What a stream's bytes are encoded with, and what the peer can do with it.
+    fn codec_for(&self, id: StreamId) -> (CodecId, Option<Offer>) {
+        let Some(link) = &self.link else { return (CodecId::NONE, None) };
         let wish = self.streams.get(id).and_then(|stream| stream.options.codec);
-        self.link.as_ref().map_or(CodecId::NONE, |link| link.codec_for(wish))
+        let codec = link.codec_for(wish);
+        (codec, link.offers.iter().find(|offer| offer.id == codec).copied())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use p2_frame::ErrorCode;
 
 use super::digest::Digest;
@@ -15,6 +15,10 @@ use crate::time::Time;
 
 /// A reader keeps up that has read what blocked its peer within this time.
 const KEEPS_UP: Duration = Duration::from_millis(100);
+
+/// Payloads below this size are gathered while their reader is behind, into chunks of this much.
+const SMALL: usize = 1 << 10;
+const GATHERED: usize = 16 << 10;
 
 /// What a read of a stream found.
 ///
@@ -80,6 +84,8 @@ impl RecvEnd {
 pub(crate) struct RecvHalf {
     pub(crate) window: Window,
     buffer: VecDeque<Bytes>,
+    /// Small payloads that came while others waited, gathered; they come after `buffer`.
+    tail: BytesMut,
     digest: Digest,
     /// Validated on this link; decoding may still be under way above `delivered`.
     expected: u64,
@@ -108,6 +114,7 @@ impl RecvHalf {
         Self {
             window: Window::new(initial_window),
             buffer: VecDeque::new(),
+            tail: BytesMut::new(),
             digest: Digest::default(),
             expected: 0,
             delivered: 0,
@@ -215,10 +222,9 @@ impl RecvHalf {
         self.delivered = self.delivered.saturating_add(data.len() as u64);
         self.digest.update(&data);
         if self.stopped.is_some() {
-            self.acked = self.delivered;
             self.read = self.delivered;
-        } else if !data.is_empty() {
-            self.buffer.push_back(data);
+        } else {
+            self.keep(data);
         }
         self.verify();
         true
@@ -252,7 +258,8 @@ impl RecvHalf {
         }
         self.end = Some(end);
         self.verify();
-        if self.stopped.is_some() {
+        // Whoever sent STOP waits for the RESET that answers it, whatever else is under way.
+        if self.stopped.is_some() && matches!(end, RecvEnd::Reset { .. }) {
             self.conclude();
         }
         Ok(())
@@ -277,7 +284,7 @@ impl RecvHalf {
     /// Whether [`RecvHalf::read`] would return something other than `Blocked`.
     pub(crate) fn readable(&self) -> bool {
         self.stopped.is_some()
-            || !self.buffer.is_empty()
+            || self.has_bytes()
             || self.gaps.front().is_some_and(|gap| gap.0 <= self.read)
             || self.end_reached()
     }
@@ -293,6 +300,9 @@ impl RecvHalf {
                 self.gap_read = total;
                 return Ok(Read::Gap { offset: self.read, dropped });
             }
+        }
+        if self.buffer.is_empty() && !self.tail.is_empty() {
+            self.buffer.push_back(self.tail.split().freeze());
         }
         if let Some(front) = self.buffer.front_mut() {
             let until_gap = self.gaps.front().map_or(u64::MAX, |gap| gap.0);
@@ -338,21 +348,22 @@ impl RecvHalf {
         }
     }
 
-    /// This side wants no more. Returns whether the peer has to be told.
+    /// This side wants no more. Returns whether the peer has to be told: a FIN that is known is not
+    /// acknowledged by this, so that nobody takes what was thrown away for delivered.
     pub(crate) fn stop(&mut self, code: ErrorCode) -> bool {
         if self.over || self.stopped.is_some() {
             return false;
         }
         self.stopped = Some(code);
         self.buffer = VecDeque::new();
+        self.tail = BytesMut::new();
         self.gaps.clear();
         self.read = self.delivered;
-        self.acked = self.delivered;
-        let ended = self.end.is_some() && self.verified != Some(false);
-        if ended {
+        let reset = matches!(self.end, Some(RecvEnd::Reset { .. }));
+        if reset {
             self.conclude();
         }
-        !ended
+        !reset
     }
 
     /// The peer waits for credit.
@@ -409,15 +420,36 @@ impl RecvHalf {
         }
     }
 
+    fn has_bytes(&self) -> bool {
+        !self.buffer.is_empty() || !self.tail.is_empty()
+    }
+
+    /// Keeps bytes for the reader. One that is behind costs a little more than its bytes, however
+    /// small the frames were that brought them.
+    fn keep(&mut self, data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        if data.len() < SMALL && self.has_bytes() {
+            if self.tail.len() >= GATHERED {
+                self.buffer.push_back(self.tail.split().freeze());
+            }
+            self.tail.extend_from_slice(&data);
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.buffer.push_back(self.tail.split().freeze());
+        }
+        self.buffer.push_back(data);
+    }
+
     fn end_reached(&self) -> bool {
         match self.end {
             Some(RecvEnd::Fin { final_offset, .. }) => {
-                self.buffer.is_empty() && self.delivered == final_offset
+                !self.has_bytes() && self.delivered == final_offset
             }
             // What is still being decoded was sent before the reset and will be delivered.
-            Some(RecvEnd::Reset { .. }) => {
-                self.buffer.is_empty() && self.delivered == self.expected
-            }
+            Some(RecvEnd::Reset { .. }) => !self.has_bytes() && self.delivered == self.expected,
             None => false,
         }
     }
@@ -525,6 +557,52 @@ mod tests {
         assert!(matches!(half.read(100).unwrap(), Read::Data { offset: 0, .. }));
         assert_eq!(half.read(100).unwrap(), Read::Gap { offset: 2, dropped: 7 });
         assert!(matches!(half.read(100).unwrap(), Read::Data { offset: 2, .. }));
+    }
+
+    #[test]
+    fn a_stop_never_acknowledges_an_end_that_was_not_taken() {
+        let fin = RecvEnd::Fin { final_offset: 3, digest: digest(b"abc") };
+        for read_first in [false, true] {
+            let mut half = RecvHalf::new(100);
+            half.set_manual(true);
+            feed(&mut half, 0, b"abc");
+            half.ended(fin).unwrap();
+            if read_first {
+                half.read(100).unwrap();
+                assert_eq!(half.read(1).unwrap(), Read::Finished);
+            }
+            assert!(half.stop(ErrorCode::SINK_FAILED), "the peer has to be told");
+            assert_eq!((half.is_over(), half.claim().0), (false, 0));
+            half.ended(RecvEnd::Reset { final_offset: 3, code: ErrorCode::SINK_FAILED }).unwrap();
+            assert_eq!((half.is_over(), half.claim().0), (true, 4));
+        }
+    }
+
+    #[test]
+    fn a_fin_that_crosses_a_stop_does_not_conclude_it() {
+        let mut half = RecvHalf::new(100);
+        feed(&mut half, 0, b"abc");
+        assert!(half.stop(ErrorCode::CANCELLED));
+        half.ended(RecvEnd::Fin { final_offset: 3, digest: digest(b"abc") }).unwrap();
+        assert!(!half.is_over());
+    }
+
+    #[test]
+    fn small_payloads_that_wait_are_gathered_and_read_in_order() {
+        let mut half = RecvHalf::new(1 << 20);
+        let mut sent = Vec::new();
+        for index in 0..50_000u32 {
+            let byte = [index as u8];
+            half.expect(u64::from(index), 1).unwrap();
+            half.deliver(u64::from(index), Bytes::copy_from_slice(&byte));
+            sent.push(byte[0]);
+        }
+        assert!(half.buffer.len() < 10, "{} chunks", half.buffer.len());
+        let mut got = Vec::new();
+        while let Ok(Read::Data { data, .. }) = half.read(7_000) {
+            got.extend_from_slice(&data);
+        }
+        assert!(got == sent);
     }
 
     #[test]

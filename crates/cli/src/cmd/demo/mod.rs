@@ -56,7 +56,7 @@ pub(crate) async fn run(settings: DemoSettings) -> anyhow::Result<Exit> {
     let total = settings.size.saturating_mul(settings.streams.into());
     let cutting = tokio::spawn(cut_on_the_way(arrived, total, settings.cuts, scissors));
 
-    let stop = patience(&signals, &report, shared.drain_timeout);
+    let stop = patience(&signals, &report, &connection, shared.drain_timeout, Arc::default());
     let (sources, attributes) = traffic(&settings);
     let tell = observer(report.clone());
     let sent = source::run(sources, attributes, connection.clone(), stop.clone(), tell).await;
