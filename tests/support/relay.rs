@@ -3,11 +3,11 @@
 //! It is made of threads, not of a runtime, so that it neither shares nor disturbs the runtime of
 //! what it tests. Everything random comes from one seed.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// Bytes in flight inside the relay, for each direction of each link.
 const IN_FLIGHT: usize = 256 * 1024;
+
+/// Most bytes read at once.
+const READ: usize = 16 * 1024;
 
 /// How a cut looks to both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -337,41 +340,71 @@ impl Link {
     }
 }
 
-/// Moves one direction until the link is over. One thread reads and writes: what was read waits in
-/// a queue until its time has come.
+/// What one direction's reader has for its writer.
+enum Item {
+    /// Bytes, and when they are due at the other end.
+    Bytes(Instant, Vec<u8>),
+    /// The sender ended; with `reset`, by force.
+    End { reset: bool },
+}
+
+/// Moves one direction until the link is over: a thread that reads, and this one that writes when
+/// the time has come.
 fn pump(link: &Link, way: Way, shared: &Shared) {
-    let (mut from, mut to) = match way {
+    let (from, to) = match way {
         Way::Up => (&link.near, &link.far),
         Way::Down => (&link.far, &link.near),
     };
-    let mut queue: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
-    let (mut queued, mut ended) = (0, false);
-    let mut buffer = vec![0; 16 * 1024];
+    let rate = link.rules.rate.unwrap_or(0) as f64;
+    let capacity = IN_FLIGHT + (rate * link.rules.delay.as_secs_f64()) as usize;
+    thread::scope(|scope| {
+        let (queue, waiting) = sync_channel(capacity / READ);
+        scope.spawn(move || fill(from, link, shared, &queue));
+        drain(to, link, way, shared, &waiting);
+    });
+}
+
+fn fill(mut from: &TcpStream, link: &Link, shared: &Shared, queue: &SyncSender<Item>) {
+    let mut buffer = vec![0; READ];
+    while !link.over() && !shared.stopped() {
+        let item = match from.read(&mut buffer) {
+            Ok(0) => Item::End { reset: false },
+            Ok(read) => Item::Bytes(Instant::now() + link.rules.delay, buffer[..read].to_vec()),
+            Err(error) if is_timeout(&error) => continue,
+            // What is on its way still arrives, as on a real path.
+            Err(_) => Item::End { reset: true },
+        };
+        let last = matches!(item, Item::End { .. });
+        if queue.send(item).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn drain(mut to: &TcpStream, link: &Link, way: Way, shared: &Shared, queue: &Receiver<Item>) {
     let slice = link.rules.slice.unwrap_or(usize::MAX).max(1);
     let mut clear = Instant::now();
     while !link.over() && !shared.stopped() {
-        if !ended && queued < IN_FLIGHT {
-            match from.read(&mut buffer) {
-                Ok(0) => ended = true,
-                Ok(read) => {
-                    queue.push_back((Instant::now() + link.rules.delay, buffer[..read].to_vec()));
-                    queued += read;
-                }
-                Err(error) if is_timeout(&error) => {}
-                Err(_) => return link.end(Cut::Rst),
+        let (due, bytes) = match queue.recv_timeout(TICK) {
+            Ok(Item::Bytes(due, bytes)) => (due, bytes),
+            Ok(Item::End { reset: true }) => return link.end(Cut::Rst),
+            Ok(Item::End { reset: false }) => {
+                // Half-closed: the other direction may still have something to say.
+                let _ = to.shutdown(Shutdown::Write);
+                return;
             }
-        } else {
-            thread::sleep(TICK);
-        }
-        while let Some((due, bytes)) = queue.front_mut() {
-            let now = Instant::now();
-            if link.over() || link.frozen.load(Ordering::SeqCst) || *due > now || clear > now {
-                break;
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let mut bytes = bytes.as_slice();
+        while !bytes.is_empty() {
+            if !wait(due.max(clear), link, shared) {
+                return;
             }
             let (pass, last) = link.take(way, bytes.len().min(slice));
-            match write_all(&mut to, &bytes[..pass], link, shared) {
-                Ok(()) => {}
-                Err(_) => return link.end(Cut::Rst),
+            if write_all(&mut to, &bytes[..pass], link, shared).is_err() {
+                // The other direction may still have something to deliver.
+                return;
             }
             shared.carried.fetch_add(pass as u64, Ordering::SeqCst);
             if last {
@@ -379,18 +412,28 @@ fn pump(link: &Link, way: Way, shared: &Shared) {
             }
             if let Some(rate) = link.rules.rate {
                 let pause = Duration::from_secs_f64(pass as f64 / rate.max(1) as f64);
-                clear = clear.max(now) + pause;
+                // A sleep that took too long is made up for, a pause of the sender is not.
+                let floor = Instant::now().checked_sub(TICK).unwrap_or(clear);
+                clear = clear.max(floor) + pause;
             }
-            bytes.drain(..pass);
-            queued -= pass;
-            if bytes.is_empty() {
-                queue.pop_front();
-            }
+            bytes = &bytes[pass..];
         }
-        if ended && queue.is_empty() {
-            // Half-closed: the other direction may still have something to say.
-            let _ = to.shutdown(Shutdown::Write);
-            return;
+    }
+}
+
+/// Waits for the time, and while the link is frozen. False once the link is over.
+fn wait(time: Instant, link: &Link, shared: &Shared) -> bool {
+    loop {
+        if link.over() || shared.stopped() {
+            return false;
+        }
+        let left = time.saturating_duration_since(Instant::now());
+        if link.frozen.load(Ordering::SeqCst) {
+            thread::sleep(TICK);
+        } else if left.is_zero() {
+            return true;
+        } else {
+            thread::sleep(left.min(TICK));
         }
     }
 }

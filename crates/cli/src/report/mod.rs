@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use p2_transport::{
     Connection, LinkState, ServerEvent, SessionEvent, SessionStats, SessionSummary,
 };
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::MissedTickBehavior;
 
 use self::events::EventLog;
@@ -178,9 +178,23 @@ impl Report {
         self.line(&summary::done_line(side, summary));
     }
 
-    /// Tells the session's story until it ends. Cancelled, it only stops telling.
-    pub(crate) async fn watch(self, connection: Connection, watched: Watched) {
-        let mut events = connection.events();
+    /// Tells the session's story until it ends, from this call on. Cancelled, it only stops telling.
+    pub(crate) fn watch(
+        self,
+        connection: Connection,
+        watched: Watched,
+    ) -> impl Future<Output = ()> + Send {
+        // Here and not in the task: a short session may be over before the task begins.
+        let events = connection.events();
+        async move { self.tell(&connection, events, watched).await }
+    }
+
+    async fn tell(
+        &self,
+        connection: &Connection,
+        mut events: broadcast::Receiver<SessionEvent>,
+        watched: Watched,
+    ) {
         let link = connection.link();
         let name = connection.name();
         let side = watched.side;
@@ -188,50 +202,43 @@ impl Report {
         let mut narrator = Narrator::new(watched, &name, self.0.mode == Mode::Bar);
         narrator.set_codec(negotiated::codec(&connection.codecs(), side));
         // The first link may have come before the subscription.
-        if let LinkState::Up { address, .. } = &*link.borrow() {
-            if let Some(line) = narrator.connected(address, &connection.stats()) {
-                self.line(&line);
-                self.line(&negotiated::lists(&connection.codecs()));
-            }
+        let up = match &*link.borrow() {
+            LinkState::Up { address, .. } => narrator.connected(address, &connection.stats()),
+            _ => None,
+        };
+        if let Some(line) = up {
+            self.line(&line);
+            self.line(&negotiated::lists(&connection.codecs()));
         }
         let mut draw = tokio::time::interval(DRAW_EVERY);
         draw.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut pace = Pace::new();
         let mut said = Pace::new();
+        let closed = connection.closed();
+        tokio::pin!(closed);
         loop {
             tokio::select! {
+                biased;
                 event = events.recv() => match event {
                     Ok(event) => {
-                        if let Some(record) = Event::from_session(&name, &event) {
-                            self.event(&record);
-                        }
-                        match event {
-                            SessionEvent::Closed(_) => break,
-                            SessionEvent::HeartbeatReceived => {
-                                if side == Side::Receiver {
-                                    self.heartbeat();
-                                }
-                            }
-                            event => {
-                                let agreed = connection.codecs();
-                                narrator.set_codec(negotiated::codec(&agreed, side));
-                                let state = link.borrow().clone();
-                                let line = narrator.line(&event, &state, &connection.stats());
-                                let first = matches!(event, SessionEvent::LinkUp { .. });
-                                if let Some(line) = line {
-                                    self.line(&line);
-                                    if first {
-                                        self.line(&negotiated::lists(&agreed));
-                                    }
-                                }
-                            }
+                        self.told(connection, &mut narrator, side, &name, &event);
+                        if matches!(event, SessionEvent::Closed(_)) {
+                            return;
                         }
                     }
                     Err(RecvError::Lagged(count)) => {
                         self.event(&Event::of("events_lost", &name).with("count", count));
                     }
-                    Err(RecvError::Closed) => break,
+                    Err(RecvError::Closed) => return,
                 },
+                _ = &mut closed => {
+                    // What was said before the end is still told; the end itself may have been
+                    // before the subscription.
+                    while let Ok(event) = events.try_recv() {
+                        self.told(connection, &mut narrator, side, &name, &event);
+                    }
+                    return;
+                }
                 _ = draw.tick(), if self.0.mode == Mode::Bar || self.0.every.is_some() => {
                     let stats = connection.stats();
                     if self.0.mode == Mode::Bar {
@@ -242,6 +249,36 @@ impl Report {
                     }
                     if self.0.every.is_some_and(|every| said.since.elapsed() >= every) {
                         self.interval(side, &stats, &mut said);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One event: its record, and its line if it deserves one.
+    fn told(
+        &self,
+        connection: &Connection,
+        narrator: &mut Narrator,
+        side: Side,
+        name: &str,
+        event: &SessionEvent,
+    ) {
+        if let Some(record) = Event::from_session(name, event) {
+            self.event(&record);
+        }
+        match event {
+            SessionEvent::Closed(_) => {}
+            SessionEvent::HeartbeatReceived if side == Side::Receiver => self.heartbeat(),
+            SessionEvent::HeartbeatReceived => {}
+            event => {
+                let agreed = connection.codecs();
+                narrator.set_codec(negotiated::codec(&agreed, side));
+                let state = connection.link().borrow().clone();
+                if let Some(line) = narrator.line(event, &state, &connection.stats()) {
+                    self.line(&line);
+                    if matches!(event, SessionEvent::LinkUp { .. }) {
+                        self.line(&negotiated::lists(&agreed));
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod digest;
+mod inbox;
 pub(crate) mod recv;
 pub(crate) mod send;
 

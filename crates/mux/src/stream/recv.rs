@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use p2_frame::ErrorCode;
 
 use super::digest::Digest;
+use super::inbox::Inbox;
 use crate::budget::Budget;
 use crate::error::StreamError;
 use crate::flow::Window;
@@ -15,10 +16,6 @@ use crate::time::Time;
 
 /// A reader keeps up that has read what blocked its peer within this time.
 const KEEPS_UP: Duration = Duration::from_millis(100);
-
-/// Payloads below this size are gathered while their reader is behind, into chunks of this much.
-const SMALL: usize = 1 << 10;
-const GATHERED: usize = 16 << 10;
 
 /// What a read of a stream found.
 ///
@@ -83,9 +80,7 @@ impl RecvEnd {
 #[derive(Debug)]
 pub(crate) struct RecvHalf {
     pub(crate) window: Window,
-    buffer: VecDeque<Bytes>,
-    /// Small payloads that came while others waited, gathered; they come after `buffer`.
-    tail: BytesMut,
+    inbox: Inbox,
     digest: Digest,
     /// Validated on this link; decoding may still be under way above `delivered`.
     expected: u64,
@@ -98,6 +93,8 @@ pub(crate) struct RecvHalf {
     /// The end as the digest judged it.
     verified: Option<bool>,
     end_read: bool,
+    /// RESET came, be it after a FIN that counts: nothing more will answer a STOP.
+    reset_heard: bool,
     over: bool,
     stopped: Option<ErrorCode>,
     manual: bool,
@@ -113,8 +110,7 @@ impl RecvHalf {
     pub(crate) fn new(initial_window: u64) -> Self {
         Self {
             window: Window::new(initial_window),
-            buffer: VecDeque::new(),
-            tail: BytesMut::new(),
+            inbox: Inbox::default(),
             digest: Digest::default(),
             expected: 0,
             delivered: 0,
@@ -124,6 +120,7 @@ impl RecvHalf {
             end: None,
             verified: None,
             end_read: false,
+            reset_heard: false,
             over: false,
             stopped: None,
             manual: false,
@@ -224,7 +221,7 @@ impl RecvHalf {
         if self.stopped.is_some() {
             self.read = self.delivered;
         } else {
-            self.keep(data);
+            self.inbox.push(data);
         }
         self.verify();
         true
@@ -240,6 +237,7 @@ impl RecvHalf {
             (Some(RecvEnd::Fin { final_offset, .. }), RecvEnd::Reset { .. })
                 if final_offset == last =>
             {
+                self.reset_heard = true;
                 if self.stopped.is_some() {
                     self.conclude();
                 } else if self.expected < last {
@@ -284,7 +282,7 @@ impl RecvHalf {
     /// Whether [`RecvHalf::read`] would return something other than `Blocked`.
     pub(crate) fn readable(&self) -> bool {
         self.stopped.is_some()
-            || self.has_bytes()
+            || !self.inbox.is_empty()
             || self.gaps.front().is_some_and(|gap| gap.0 <= self.read)
             || self.end_reached()
     }
@@ -301,19 +299,11 @@ impl RecvHalf {
                 return Ok(Read::Gap { offset: self.read, dropped });
             }
         }
-        if self.buffer.is_empty() && !self.tail.is_empty() {
-            self.buffer.push_back(self.tail.split().freeze());
-        }
-        if let Some(front) = self.buffer.front_mut() {
-            let until_gap = self.gaps.front().map_or(u64::MAX, |gap| gap.0);
-            let room = usize::try_from(until_gap.saturating_sub(self.read)).unwrap_or(usize::MAX);
-            let take = front.len().min(max).min(room);
-            let data = front.split_to(take);
-            if !front.has_remaining() {
-                self.buffer.pop_front();
-            }
+        let until_gap = self.gaps.front().map_or(u64::MAX, |gap| gap.0);
+        let room = usize::try_from(until_gap.saturating_sub(self.read)).unwrap_or(usize::MAX);
+        if let Some(data) = self.inbox.pop(max.min(room)) {
             let offset = self.read;
-            self.read = offset.saturating_add(take as u64);
+            self.read = offset.saturating_add(data.len() as u64);
             if !self.manual {
                 self.acked = self.read;
             }
@@ -355,11 +345,10 @@ impl RecvHalf {
             return false;
         }
         self.stopped = Some(code);
-        self.buffer = VecDeque::new();
-        self.tail = BytesMut::new();
+        self.inbox = Inbox::default();
         self.gaps.clear();
         self.read = self.delivered;
-        let reset = matches!(self.end, Some(RecvEnd::Reset { .. }));
+        let reset = self.reset_heard || matches!(self.end, Some(RecvEnd::Reset { .. }));
         if reset {
             self.conclude();
         }
@@ -420,36 +409,13 @@ impl RecvHalf {
         }
     }
 
-    fn has_bytes(&self) -> bool {
-        !self.buffer.is_empty() || !self.tail.is_empty()
-    }
-
-    /// Keeps bytes for the reader. One that is behind costs a little more than its bytes, however
-    /// small the frames were that brought them.
-    fn keep(&mut self, data: Bytes) {
-        if data.is_empty() {
-            return;
-        }
-        if data.len() < SMALL && self.has_bytes() {
-            if self.tail.len() >= GATHERED {
-                self.buffer.push_back(self.tail.split().freeze());
-            }
-            self.tail.extend_from_slice(&data);
-            return;
-        }
-        if !self.tail.is_empty() {
-            self.buffer.push_back(self.tail.split().freeze());
-        }
-        self.buffer.push_back(data);
-    }
-
     fn end_reached(&self) -> bool {
         match self.end {
             Some(RecvEnd::Fin { final_offset, .. }) => {
-                !self.has_bytes() && self.delivered == final_offset
+                self.inbox.is_empty() && self.delivered == final_offset
             }
             // What is still being decoded was sent before the reset and will be delivered.
-            Some(RecvEnd::Reset { .. }) => !self.has_bytes() && self.delivered == self.expected,
+            Some(RecvEnd::Reset { .. }) => self.inbox.is_empty() && self.delivered == self.expected,
             None => false,
         }
     }
@@ -588,21 +554,13 @@ mod tests {
     }
 
     #[test]
-    fn small_payloads_that_wait_are_gathered_and_read_in_order() {
-        let mut half = RecvHalf::new(1 << 20);
-        let mut sent = Vec::new();
-        for index in 0..50_000u32 {
-            let byte = [index as u8];
-            half.expect(u64::from(index), 1).unwrap();
-            half.deliver(u64::from(index), Bytes::copy_from_slice(&byte));
-            sent.push(byte[0]);
-        }
-        assert!(half.buffer.len() < 10, "{} chunks", half.buffer.len());
-        let mut got = Vec::new();
-        while let Ok(Read::Data { data, .. }) = half.read(7_000) {
-            got.extend_from_slice(&data);
-        }
-        assert!(got == sent);
+    fn a_stop_after_fin_and_reset_waits_for_nothing_more() {
+        let mut half = RecvHalf::new(100);
+        half.expect(0, 3).unwrap();
+        half.ended(RecvEnd::Fin { final_offset: 3, digest: digest(b"abc") }).unwrap();
+        half.ended(RecvEnd::Reset { final_offset: 3, code: ErrorCode::CANCELLED }).unwrap();
+        assert!(!half.stop(ErrorCode::CANCELLED));
+        assert!(half.is_over());
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! Received bytes that wait for their reader.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+/// Payloads below this size are gathered while their reader is behind, into chunks of this much.
+const SMALL: usize = 1 << 10;
+const GATHERED: usize = 16 << 10;
+
+/// A queue of bytes. A reader that is behind costs little more than its bytes, however small the
+/// frames were that brought them.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    chunks: VecDeque<Bytes>,
+    /// Small payloads that came while others waited; they come after all chunks.
+    tail: BytesMut,
+}
+
+impl Inbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.tail.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        let gather = data.len() < SMALL && !self.is_empty();
+        if !gather || self.tail.len() >= GATHERED {
+            self.seal();
+        }
+        if gather {
+            self.tail.extend_from_slice(&data);
+        } else {
+            self.chunks.push_back(data);
+        }
+    }
+
+    /// The next bytes, at most `max` of them.
+    pub(crate) fn pop(&mut self, max: usize) -> Option<Bytes> {
+        if self.chunks.is_empty() {
+            self.seal();
+        }
+        let front = self.chunks.front_mut()?;
+        if front.len() > max {
+            return Some(front.split_to(max));
+        }
+        self.chunks.pop_front()
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_payloads_that_wait_are_gathered_and_come_out_in_order() {
+        let mut inbox = Inbox::default();
+        let mut sent = Vec::new();
+        for index in 0..50_000_u32 {
+            let byte = [index as u8];
+            inbox.push(Bytes::copy_from_slice(&byte));
+            if index % 10_000 == 0 {
+                let large = vec![index as u8; 5_000];
+                sent.extend_from_slice(&byte);
+                sent.extend_from_slice(&large);
+                inbox.push(Bytes::from(large));
+            } else {
+                sent.push(byte[0]);
+            }
+        }
+        assert!(inbox.chunks.len() < 30, "{} chunks", inbox.chunks.len());
+        let mut got = Vec::new();
+        while let Some(data) = inbox.pop(7_000) {
+            assert!(!data.is_empty() && data.len() <= 7_000);
+            got.extend_from_slice(&data);
+        }
+        assert!(got == sent);
+        assert!(inbox.is_empty());
+    }
+}
