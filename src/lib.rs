@@ -35,7 +35,7 @@
 //! - Sessions: [`Client`], [`Server`], [`Connection`], [`LinkState`], [`SessionEvent`],
 //!   [`SessionStats`].
 //! - Streams: [`Stream`] and its halves [`SendStream`] and [`RecvStream`], opened with
-//!   [`StreamOptions`]. They are `AsyncRead` and `AsyncWrite`, and move [`bytes::Bytes`] without a
+//!   [`StreamOptions`]. They are `AsyncRead` and `AsyncWrite`, and move `bytes::Bytes` without a
 //!   copy as [`Chunk`]s.
 //! - Delivery: reading acknowledges, unless [`RecvStream::set_manual_ack`] leaves it to a sink that
 //!   knows better. [`SendStream::finish`] returns once the last byte is acknowledged.
@@ -48,7 +48,8 @@
 //! # Features
 //!
 //! Gzip is always there. `zstd` (needs a C compiler), `lz4` and `snappy` add codecs, `full` adds all
-//! of them. A feature adds a choice and changes none: gzip stays the default.
+//! of them. Where both ends have zstd it is preferred, else gzip; [`ClientBuilder::codecs`] and
+//! [`ServerBuilder::codecs`] choose otherwise.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -135,8 +135,11 @@ fn a_receiver_that_was_stopped_for_longer_than_the_timeout_goes_on() {
 fn a_receiver_that_restarts_is_a_named_end_with_exit_three() {
     let env = Env::new();
     let (mut receiver, address) = env.recv(&["--dir=out"]);
+    // So narrow that something is always on its way.
+    let relay = Relay::to(&address, 1);
+    relay.rules(Rules { rate: Some(1 << 20), ..Rules::default() });
     env.write("in", &random(4, 16 << 20));
-    let mut sender = env.send(&address, &["--file=app=in", "--limit=1MiB/s"]).start();
+    let mut sender = env.send(&relay.address(), &["--file=app=in"]).start();
     let file = env.out("app");
     eventually("a part is written", || {
         std::fs::metadata(&file).is_ok_and(|meta| meta.len() > 100_000).then_some(())
@@ -247,7 +250,9 @@ fn giving_up_with_data_held_is_exit_three_and_says_from_where() {
     let (_receiver, address) = env.recv(&["--dir=out"]);
     let relay = Relay::to(&address, 1);
     env.write("in", &random(9, 4 << 20));
-    let line = ["--file=app=in", "--limit=1MiB/s", "--retry-limit=3"];
+    // So narrow that something is always on its way.
+    relay.rules(Rules { rate: Some(1 << 20), ..Rules::default() });
+    let line = ["--file=app=in", "--retry-limit=3"];
     let sender = env.send(&relay.address(), &line).start();
     eventually("a part is carried", || (relay.carried() > 300_000).then_some(()));
     relay.refuse();

@@ -12,11 +12,11 @@ use std::time::Duration;
 use crate::time::Time;
 
 /// In flight always, whatever was measured.
-const FLOOR: u64 = 64 << 10;
+const FLOOR: u64 = 32 << 10;
 /// In flight before anything was measured.
 const FIRST: u64 = 256 << 10;
 /// Standing queue allowed at the measured rate.
-const SLACK: Duration = Duration::from_millis(4);
+const SLACK: Duration = Duration::from_millis(2);
 /// A minimum older than this is measured anew with a drained link.
 const MIN_RTT_AGE: Duration = Duration::from_secs(10);
 /// A maximum rate is forgotten after one to two of these.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::budget::Budget;
 use crate::time::Time;
 
+/// A reader keeps up that has read what blocked its peer within this time.
+const KEEPS_UP: Duration = Duration::from_millis(100);
+
 /// The window of one receiving half. Limits are absolute offsets and only ever rise.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
@@ -15,11 +18,20 @@ pub(crate) struct Window {
     /// Bytes taken from the budget for growth.
     reserved: u64,
     grown_at: Option<Time>,
+    /// When the peer last said that it waits for credit.
+    blocked_at: Option<Time>,
 }
 
 impl Window {
     pub(crate) const fn new(initial: u64) -> Self {
-        Self { initial, size: initial, advertised: initial, reserved: 0, grown_at: None }
+        Self {
+            initial,
+            size: initial,
+            advertised: initial,
+            reserved: 0,
+            grown_at: None,
+            blocked_at: None,
+        }
     }
 
     /// The highest offset the peer may send below.
@@ -47,8 +59,34 @@ impl Window {
         self.advertised
     }
 
+    /// The peer waits for credit.
+    pub(crate) const fn blocked(&mut self, now: Time) {
+        self.blocked_at = Some(now);
+    }
+
+    /// Grows if the peer waited for it and the reader, which has left `unread` bytes, keeps up: it
+    /// has read at least half soon after. A slow reader would only hoard memory.
+    pub(crate) fn grow_if_earned(
+        &mut self,
+        now: Time,
+        rtt: Duration,
+        max: u64,
+        unread: u64,
+        budget: &mut Budget,
+    ) {
+        let Some(at) = self.blocked_at else { return };
+        let late = now.since(at) > KEEPS_UP.saturating_add(rtt);
+        let kept_up = unread <= self.size / 2;
+        if late || kept_up {
+            self.blocked_at = None;
+        }
+        if kept_up && !late {
+            self.grow(now, rtt, max, budget);
+        }
+    }
+
     /// Doubles the window if the budget has room, at most once a round trip.
-    pub(crate) fn grow(&mut self, now: Time, rtt: Duration, max: u64, budget: &mut Budget) -> bool {
+    fn grow(&mut self, now: Time, rtt: Duration, max: u64, budget: &mut Budget) -> bool {
         let wanted = self.size.saturating_mul(2).min(max);
         let more = wanted.saturating_sub(self.size);
         let recently = self.grown_at.is_some_and(|at| now.since(at) < rtt);

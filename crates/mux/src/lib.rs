@@ -46,7 +46,8 @@ pub use schedule::Priority;
 pub use session::{DataJob, DecodeJob, Received, SentFrame, Session, Transmit};
 pub use stats::{SessionStats, StreamStats, Totals};
 pub use stream::OpenOptions;
-pub use stream::recv::{Read, RecvState};
+pub use stream::read::Read;
+pub use stream::recv::RecvState;
 pub use stream::send::SendState;
 pub use time::Time;
 

@@ -1,6 +1,7 @@
 //! `p2 recv`: streams into sinks, for any number of senders.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2_transport::{Connection, ErrorCode, SessionError, Stream};
 use tokio::sync::broadcast::error::RecvError;
@@ -12,6 +13,9 @@ use crate::report::{Report, Side, Watched};
 use crate::settings::RecvSettings;
 use crate::signal::Signals;
 use crate::sink::{self, Failure, OpenError, Outcome, SinkFactory, StreamInfo, escape_text};
+
+/// How long links may take for their last words.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// Runs it until its end.
 ///
@@ -50,22 +54,26 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
                     break Exit::Success;
                 }
                 report.say("draining: sessions may end in order; again to stop at once");
-                let drained = async {
-                    server.shutdown(settings.connection.drain_timeout).await;
+                let limit = settings.connection.drain_timeout;
+                let drained = tokio::time::timeout(limit.saturating_add(LEAVE), async {
+                    server.shutdown(limit).await;
                     let mut exit = Exit::Success;
                     while let Some(ended) = sessions.join_next().await {
                         exit = exit.worse(ended.map_or(Exit::Failure, |end| end.exit));
                     }
                     exit
-                };
+                });
                 let mut again = signals.clone();
                 break tokio::select! {
-                    exit = drained => exit,
+                    exit = drained => exit.unwrap_or(Exit::Unacknowledged),
                     exit = again.stopping() => exit,
                 };
             }
         }
     };
+    // The last words of each session are still on their way; without them its sender would dial
+    // on for nothing.
+    server.shutdown(LEAVE).await;
     sessions.shutdown().await;
     report.finish().await;
     Ok(exit)

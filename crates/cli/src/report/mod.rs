@@ -4,6 +4,7 @@ mod events;
 mod human;
 mod ledger;
 mod negotiated;
+mod pace;
 mod progress;
 mod screen;
 mod stats_lines;
@@ -22,6 +23,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::MissedTickBehavior;
 
 use self::events::EventLog;
+use self::pace::Pace;
 use self::progress::{Narrator, moved};
 use crate::settings::{OutputSettings, ProgressMode};
 use crate::sink::{Outcome, escape_text};
@@ -322,26 +324,6 @@ impl Mode {
             ProgressMode::Json => Self::Json,
             ProgressMode::None => Self::Silent,
         }
-    }
-}
-
-/// A count and when it was taken.
-#[derive(Debug)]
-struct Pace {
-    since: Instant,
-    count: u64,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { since: Instant::now(), count: 0 }
-    }
-
-    /// The rate since the last call.
-    fn rate(&mut self, count: u64) -> String {
-        let rate = human::rate(count.saturating_sub(self.count), self.since.elapsed());
-        *self = Self { since: Instant::now(), count };
-        rate
     }
 }
 

@@ -126,11 +126,18 @@ impl<D: Destination> Context<D> {
         work: impl Future<Output = Result<(), Failure>>,
     ) -> Result<(), Failure> {
         let mut stop = self.stop.clone();
+        let mut work = std::pin::pin!(work);
         tokio::select! {
             biased;
             // First: a source that ends because of the stop has not ended well.
-            () = stop.now() => Err(self.stopped()),
+            () = stop.now() => {}
+            result = &mut work => return result,
+        }
+        // Its last acknowledgement may have come together with the end of the session.
+        tokio::select! {
+            biased;
             result = work => result,
+            () = std::future::ready(()) => Err(self.stopped()),
         }
     }
 

@@ -7,7 +7,8 @@ use super::{Phase, Session};
 use crate::error::{Ended, OpenError, StreamError};
 #[cfg(doc)]
 use crate::event::Event;
-use crate::stream::recv::{Read, RecvHalf};
+use crate::stream::read::Read;
+use crate::stream::recv::RecvHalf;
 use crate::stream::send::SendHalf;
 use crate::stream::{OpenOptions, Owed, Stream};
 use crate::time::Time;

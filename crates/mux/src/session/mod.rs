@@ -301,7 +301,8 @@ impl Session {
         }
         // Without a link the peer may not know yet that it is over, and the list that is made for
         // the next link may have named it already.
-        let told = stream.owed.is_empty() && self.link.is_some();
+        let ended = matches!(self.phase, Phase::Ended(_));
+        let told = ended || (stream.owed.is_empty() && self.link.is_some());
         let done = told && !stream.held && (stream.accepted || self.streams.is_own(id));
         if self.streams.retire(id) && self.streams.is_own(id) && self.open_refused {
             self.open_refused = false;

@@ -3,6 +3,7 @@
 mod buffer;
 mod digest;
 mod inbox;
+pub(crate) mod read;
 pub(crate) mod recv;
 pub(crate) mod send;
 

@@ -8,43 +8,12 @@ use p2_frame::ErrorCode;
 
 use super::digest::Digest;
 use super::inbox::Inbox;
+use super::read::Read;
 use crate::budget::Budget;
 use crate::error::StreamError;
 use crate::flow::Window;
 use crate::limits;
 use crate::time::Time;
-
-/// A reader keeps up that has read what blocked its peer within this time.
-const KEEPS_UP: Duration = Duration::from_millis(100);
-
-/// What a read of a stream found.
-///
-/// ```
-/// use p2_mux::Read;
-/// let read = Read::Data { offset: 6, data: bytes::Bytes::from_static(b"world") };
-/// assert!(matches!(read, Read::Data { offset: 6, .. }));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
-    /// The next bytes; `offset` is that of the first.
-    Data {
-        /// Offset of the first byte.
-        offset: u64,
-        /// At least one byte.
-        data: Bytes,
-    },
-    /// The sender's source dropped bytes at this place, by its user's choice.
-    Gap {
-        /// Where.
-        offset: u64,
-        /// How many.
-        dropped: u64,
-    },
-    /// The stream ended and its length and digest are right.
-    Finished,
-    /// Nothing yet; a readable event follows.
-    Blocked,
-}
 
 /// Where a receiving half stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
@@ -102,8 +71,6 @@ pub(crate) struct RecvHalf {
     gap_total: u64,
     gap_read: u64,
     duplicates: u64,
-    /// When the peer last said that it waits for credit.
-    blocked_at: Option<Time>,
 }
 
 impl RecvHalf {
@@ -128,7 +95,6 @@ impl RecvHalf {
             gap_total: 0,
             gap_read: 0,
             duplicates: 0,
-            blocked_at: None,
         }
     }
 
@@ -358,12 +324,11 @@ impl RecvHalf {
     /// The peer waits for credit.
     pub(crate) fn blocked(&mut self, now: Time) {
         if self.stopped.is_none() && self.end.is_none() {
-            self.blocked_at = Some(now);
+            self.window.blocked(now);
         }
     }
 
-    /// Grows the window if the peer waited for it and the reader keeps up: it has read at least
-    /// half soon after. A slow reader would only hoard memory.
+    /// Grows the window if the peer waited for it and the reader keeps up.
     pub(crate) fn grow_if_earned(
         &mut self,
         now: Time,
@@ -371,13 +336,8 @@ impl RecvHalf {
         max: u64,
         budget: &mut Budget,
     ) {
-        let Some(at) = self.blocked_at else { return };
-        if now.since(at) > KEEPS_UP.saturating_add(rtt) {
-            self.blocked_at = None;
-        } else if self.unread() <= self.window.size() / 2 {
-            self.blocked_at = None;
-            self.window.grow(now, rtt, max, budget);
-        }
+        let unread = self.unread();
+        self.window.grow_if_earned(now, rtt, max, unread, budget);
     }
 
     /// What CREDIT and RESUME say of this half: (acknowledged, limit).
