@@ -25,11 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let server = Server::builder().bind("127.0.0.1:0").await?;
     let relay = Relay::to(&server.local_addr(), 1);
-    relay.rules(Rules {
-        rate: Some(megabits * 125_000),
-        slice: Some(4 << 10),
-        ..Rules::default()
-    });
+    relay.rules(Rules { rate: Some(megabits * 125_000), slice: Some(4 << 10), ..Rules::default() });
     let counters: Arc<[AtomicU64; 3]> = Arc::default();
     tokio::spawn(serve(server, counters.clone()));
     let connection = Client::builder().connect(&relay.address()).await?;

@@ -8,7 +8,10 @@ const STABLE: Duration = Duration::from_secs(30);
 /// How often and how long to retry a link.
 ///
 /// The first retry is immediate; the `n`-th after it waits a random time up to
-/// `min(max, min * 2^n)`. A link that stayed up for 30 s starts the count anew.
+/// `min(max, min * 2^n)`. Two kinds of link start the count anew, so that the next retry is immediate
+/// again: one that stayed up for 30 s, and one that made progress, over which stream bytes arrived
+/// or were acknowledged. A link that breaks often but moves data is re-made at once; one that
+/// breaks before it is of use is waited for.
 ///
 /// ```
 /// use std::time::Duration;
@@ -109,9 +112,10 @@ impl Attempts {
         self.failed = 0;
     }
 
-    /// Judges a link that has just ended; one that lived long enough wipes the slate clean.
-    pub(crate) fn link_ended(&mut self, lived: Duration) {
-        if lived >= STABLE {
+    /// Judges a link that has just ended; one that lived long enough, or over which the session
+    /// `progressed`, wipes the slate clean.
+    pub(crate) fn link_ended(&mut self, lived: Duration, progressed: bool) {
+        if progressed || lived >= STABLE {
             self.dialled = 0;
         }
     }
@@ -153,13 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_stable_link_makes_the_next_attempt_immediate_again() {
+    fn only_a_stable_or_useful_link_makes_the_next_attempt_immediate_again() {
         let policy = Backoff { max: Duration::from_secs(1 << 20), ..Backoff::default() };
         let mut attempts = Attempts::new(policy);
         waits(&mut attempts, 12);
-        attempts.link_ended(Duration::from_secs(29));
+        attempts.link_ended(Duration::from_secs(29), false);
         assert!(waits(&mut attempts, 1)[0] > ZERO);
-        attempts.link_ended(STABLE);
+        attempts.link_ended(STABLE, false);
+        assert_eq!(waits(&mut attempts, 12)[0], ZERO);
+        attempts.link_ended(ZERO, true);
         assert_eq!(waits(&mut attempts, 1), [ZERO]);
     }
 

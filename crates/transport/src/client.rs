@@ -89,14 +89,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Time between heartbeats. Default 5 s.
+    /// Time between heartbeats: at least 100 ms, less is taken as that. Default 5 s.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.settings.config.heartbeat = every;
         self
     }
 
     /// Silence after which a link counts as dead. Default 15 s; under twice the heartbeat a single
-    /// late answer ends a healthy link.
+    /// late answer ends a healthy link. No more than the time between heartbeats would end every
+    /// link: twice that time is taken instead.
     pub fn heartbeat_timeout(mut self, silence: Duration) -> Self {
         self.settings.heartbeat_timeout(silence);
         self
@@ -171,10 +172,11 @@ impl ClientBuilder {
     }
 
     fn start(
-        self,
+        mut self,
         dial: Arc<dyn Dial>,
         first: Option<oneshot::Sender<Result<(), ConnectError>>>,
     ) -> Connection {
+        self.settings.bound_heartbeat();
         let process = ProcessBudget::new(p2_mux::limits::PROCESS_BUDGET);
         let session = Session::new(self.settings.config.clone(), process);
         let shared = Arc::new(Shared::new(session, self.session_name.clone()));

@@ -54,7 +54,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`StreamError::Options`] for a name over 255 bytes or metadata over 1 KiB,
-    /// [`StreamError::TooMany`] when the peer takes no new streams, [`StreamError::Session`].
+    /// [`StreamError::TooMany`] when the peer takes no new streams, [`StreamError::Session`] when the
+    /// session has ended or is closing, from either side; who waits learns of it at once.
     pub async fn open_stream(&self, options: StreamOptions) -> Result<Stream, StreamError> {
         loop {
             let opening = self.shared().openings.notified();
@@ -142,7 +143,7 @@ impl Connection {
     /// # Errors
     /// The [`SessionError`] that ended the session instead.
     pub async fn close(&self) -> Result<SessionSummary, SessionError> {
-        self.shared().with(|state| state.close());
+        self.shared().with(|state| state.close(""));
         self.shared().retry.notify_one();
         self.closed().await
     }

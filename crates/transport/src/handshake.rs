@@ -3,14 +3,20 @@
 use std::{io, time::Duration};
 
 use bytes::BytesMut;
-use p2_frame::{Refuse, RefuseCode};
-use p2_mux::handshake::{ClientHandshake, Established, HandshakeError, Local, Peer, Purpose};
+use p2_frame::{Close, Frame, Refuse, RefuseCode};
+use p2_mux::{
+    ErrorCode, ResumeError,
+    handshake::{ClientHandshake, Established, HandshakeError, Local, Peer, Purpose},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{ConnectError, Link, Negotiated, PeerInfo};
 
 /// Bytes taken from the link at a time.
 const READ: usize = 4 * 1024;
+/// How long, and for how many bytes, to stay with a server that was turned away.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES: u64 = 1024 * 1024;
 /// How long a link that ended early may take to explain itself.
 const EXPLAIN: Duration = Duration::from_secs(2);
 
@@ -62,6 +68,44 @@ pub(crate) async fn client(
         },
     };
     Err(Failure::Connect(error))
+}
+
+/// A server that was told why its session cannot go on.
+pub(crate) struct TurnedAway(Link);
+
+/// Tells a server that its list contradicts what this side knows: the session is over for both.
+/// `output` is what the handshake still has to say.
+pub(crate) async fn turn_away(
+    mut link: Link,
+    mut output: BytesMut,
+    crc: bool,
+    error: &ResumeError,
+) -> TurnedAway {
+    let code = match error {
+        ResumeError::SessionEnded(ended) => ended.code,
+        _ => ErrorCode::PROTOCOL,
+    };
+    let reason = error.to_string().chars().take(60).collect();
+    let close = Frame::Close(Close { code, reason, ack: false, ext: Vec::new() });
+    let say = async {
+        if close.encode(&mut output, crc).is_ok() {
+            link.writer.write_all(&output).await?;
+        }
+        link.writer.shutdown().await
+    };
+    // A server that cannot be told any more learns of it when it is dialled no more.
+    let _ = tokio::time::timeout(FAREWELL, say).await;
+    TurnedAway(link)
+}
+
+impl TurnedAway {
+    /// Waits a little for the server to hang up: hanging up on unread bytes could destroy what it
+    /// was told.
+    pub(crate) async fn hung_up(mut self) {
+        let mut rest = (&mut self.0.reader).take(FAREWELL_BYTES);
+        let mut nowhere = tokio::io::sink();
+        let _ = tokio::time::timeout(FAREWELL, tokio::io::copy(&mut rest, &mut nowhere)).await;
+    }
 }
 
 /// What the session may know of the peer.
@@ -190,5 +234,31 @@ mod tests {
     #[test]
     fn a_peers_words_cannot_drive_the_terminal() {
         assert_eq!(printable(b"\x1b[2Jhello\x07\n"), "\\u{1b}[2Jhello\\u{7}");
+    }
+
+    #[tokio::test]
+    async fn a_server_whose_list_contradicts_is_told_so_after_the_rest_of_the_handshake() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let (reader, writer) = tokio::io::split(near);
+        let output = BytesMut::from(&b"proof"[..]);
+        let error = ResumeError::Counts { claimed: 1, known: 2 };
+        let told = turn_away(Link::new(reader, writer, "far"), output, true, &error).await;
+        let mut said = Vec::new();
+        far.read_to_end(&mut said).await.expect("it hangs up");
+        let mut frame = BytesMut::from(said.strip_prefix(b"proof").expect("that came first"));
+        let limits = p2_frame::DecodeLimits {
+            max_payload: 4096,
+            crc: p2_frame::CrcPolicy::Required,
+            handshake: false,
+        };
+        match p2_frame::decode(&mut frame, &limits) {
+            Ok(Some(Frame::Close(close))) => {
+                assert_eq!((close.code, close.ack), (ErrorCode::PROTOCOL, false));
+                assert!(close.reason.contains("counts 1"), "{}", close.reason);
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(far);
+        told.hung_up().await;
     }
 }

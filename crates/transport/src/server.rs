@@ -1,6 +1,7 @@
 //! The side that listens: sessions come, survive their links, and go.
 
 mod accept;
+mod hold;
 mod talk;
 
 use std::{
@@ -135,13 +136,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Time between heartbeats. Default 5 s.
+    /// Time between heartbeats: at least 100 ms, less is taken as that. Default 5 s.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.settings.config.heartbeat = every;
         self
     }
 
-    /// Silence after which a link counts as dead. Default 15 s.
+    /// Silence after which a link counts as dead. Default 15 s. No more than the time between
+    /// heartbeats would end every link: twice that time is taken instead.
     pub fn heartbeat_timeout(mut self, silence: Duration) -> Self {
         self.settings.heartbeat_timeout(silence);
         self
@@ -198,7 +200,8 @@ impl ServerBuilder {
         Server { inner: self.inner(String::new()), listening: Arc::new(Listening(None)) }
     }
 
-    fn inner(self, address: String) -> Arc<Inner> {
+    fn inner(mut self, address: String) -> Arc<Inner> {
+        self.settings.bound_heartbeat();
         let (arrivals, accepted) = mpsc::channel(self.max_sessions.max(1));
         Arc::new(Inner {
             codecs: Codecs::new(self.settings.registry.clone()),
@@ -259,7 +262,7 @@ impl Server {
         let sessions = self.inner.sessions.close();
         self.inner.close_arrivals();
         for shared in &sessions {
-            shared.with(|state| state.session.close("the receiver is shutting down"));
+            shared.with(|state| state.close("the receiver is shutting down"));
         }
         let _ = timeout(deadline, all_ended(&sessions)).await;
         let mut aborted = false;

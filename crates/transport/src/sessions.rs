@@ -10,11 +10,12 @@ use p2_mux::handshake::{Known, KnownState, Secret};
 
 use tokio::sync::mpsc::OwnedPermit;
 
-use crate::{Connection, shared::Shared};
+use crate::{Connection, shared::Shared, state::State};
 
 /// Sessions at once unless set otherwise.
 pub(crate) const SESSIONS: usize = 128;
-/// Sessions without a link; the one that has been without for longest makes room.
+/// Sessions without a link that a full server keeps: beyond, the one that has been without for
+/// longest makes room for a newcomer. A common outage costs nobody anything until then.
 pub(crate) const DETACHED: usize = 64;
 /// Times a minute that a session may take its own place while the old link still lives.
 const TAKEOVERS: usize = 10;
@@ -44,8 +45,14 @@ struct Live {
     secret: Secret,
     /// Its place in the queue of those to be accepted, until its client is known to know of it.
     place: Option<OwnedPermit<Connection>>,
+    /// Its client is known to know of it.
+    heard: bool,
     takeovers: VecDeque<Instant>,
+    /// What it had moved when it was last taken over.
+    progress: u64,
     detached: Option<Instant>,
+    /// It had to make room, and is on its way out.
+    leaving: bool,
 }
 
 /// Why a session may not be taken over now.
@@ -73,13 +80,20 @@ impl Sessions {
         Some(Known { secret: secret.clone(), epoch: *epoch, state: *state })
     }
 
-    /// Whether there is room for another; `Err` says why not.
-    pub(crate) fn room(&self) -> Result<(), &'static str> {
-        let inner = self.lock();
+    /// Makes room for another. `Ok` may hold a session that has to go for it, `Err` says why there
+    /// is no room.
+    pub(crate) fn make_room(&self) -> Result<Option<Arc<Shared>>, &'static str> {
+        let mut inner = self.lock();
         if inner.closing {
             return Err("shutting down");
         }
-        if inner.live.len() < self.most { Ok(()) } else { Err("too many sessions") }
+        if inner.staying() < self.most {
+            return Ok(None);
+        }
+        let victim = inner.dispensable().ok_or("too many sessions")?;
+        victim.leaving = true;
+        victim.place = None;
+        Ok(Some(victim.shared.clone()))
     }
 
     /// Adds a session, if there still is room.
@@ -91,35 +105,52 @@ impl Sessions {
         place: Option<OwnedPermit<Connection>>,
     ) -> bool {
         let mut inner = self.lock();
-        let room = !inner.closing && inner.live.len() < self.most;
+        let room = !inner.closing && inner.staying() < self.most;
         if room {
-            let takeovers = VecDeque::new();
-            let live = Live { shared, secret, place, takeovers, detached: None };
+            let live = Live {
+                shared,
+                secret,
+                heard: place.is_none(),
+                place,
+                takeovers: VecDeque::new(),
+                progress: 0,
+                detached: None,
+                leaving: false,
+            };
             inner.live.insert(id, live);
         }
         room
     }
 
-    /// The client has sent a frame, so it knows that it has the session. The first time, hands out
-    /// the session's place among those to be accepted.
+    /// The client has sent a frame or resumed, so it knows that it has the session. The first time,
+    /// hands out the session's place among those to be accepted.
     pub(crate) fn heard(&self, id: &[u8; 16]) -> Option<OwnedPermit<Connection>> {
-        self.lock().live.get_mut(id)?.place.take()
+        let mut inner = self.lock();
+        let live = inner.live.get_mut(id)?;
+        live.heard = true;
+        live.place.take()
     }
 
-    /// Whether the session still waits for its client's first frame.
+    /// Whether the client has shown no sign yet that it knows of the session.
     pub(crate) fn is_unheard(&self, id: &[u8; 16]) -> bool {
-        self.lock().live.get(id).is_some_and(|live| live.place.is_some())
+        self.lock().live.get(id).is_some_and(|live| !live.heard)
     }
 
-    /// The session, for a link that has proven that it may have it.
+    /// The session, for a link that has proven that it may have it, and so knows of it.
+    ///
+    /// Takeovers from a link that moved nothing are limited: somebody fights for the session.
     pub(crate) fn take_over(&self, id: &[u8; 16]) -> Result<Arc<Shared>, Denied> {
         let mut inner = self.lock();
-        let live = inner.live.get_mut(id).ok_or(Denied::Gone)?;
+        let live = inner.live.get_mut(id).filter(|live| !live.leaving).ok_or(Denied::Gone)?;
+        live.heard = true;
         let now = Instant::now();
         while live.takeovers.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             live.takeovers.pop_front();
         }
-        if live.shared.with(|state| state.session.is_attached()) {
+        let look = |state: &mut State| (state.session.is_attached(), state.session.progress());
+        let (attached, progress) = live.shared.with(look);
+        let moved = std::mem::replace(&mut live.progress, progress) < progress;
+        if attached && !moved {
             if live.takeovers.len() >= TAKEOVERS {
                 let oldest = live.takeovers.front().map_or(MINUTE, |at| now.duration_since(*at));
                 return Err(Denied::Often(MINUTE.saturating_sub(oldest)));
@@ -130,15 +161,11 @@ impl Sessions {
         Ok(live.shared.clone())
     }
 
-    /// A session has lost its link. Returns one that has to make room for it.
-    pub(crate) fn detach(&self, id: &[u8; 16]) -> Option<Arc<Shared>> {
-        let mut inner = self.lock();
-        inner.live.get_mut(id)?.detached = Some(Instant::now());
-        let waiting = inner.live.values().filter_map(|live| Some((live.detached?, &live.shared)));
-        if waiting.clone().count() <= DETACHED {
-            return None;
+    /// A session has lost its link.
+    pub(crate) fn detach(&self, id: &[u8; 16]) {
+        if let Some(live) = self.lock().live.get_mut(id) {
+            live.detached = Some(Instant::now());
         }
-        waiting.min_by_key(|(since, _)| *since).map(|(_, shared)| shared.clone())
     }
 
     /// A session is over. Without a `state` nothing is remembered of it. Returns whether anyone
@@ -146,7 +173,7 @@ impl Sessions {
     pub(crate) fn bury(&self, id: &[u8; 16], state: Option<KnownState>) -> bool {
         let mut inner = self.lock();
         let Some(live) = inner.live.remove(id) else { return false };
-        let (Some(state), None) = (state, live.place) else { return false };
+        let (Some(state), true) = (state, live.heard) else { return false };
         let epoch = live.shared.with(|state| state.session.epoch());
         inner.tombs.insert(*id, (live.secret, epoch, state));
         inner.buried.push_back(*id);
@@ -172,8 +199,34 @@ impl Sessions {
         (inner.live.len(), detached)
     }
 
+    /// Live streams of the session that has most.
+    pub(crate) fn most_live(&self) -> u64 {
+        let live = |live: &Live| live.shared.with(|state| state.session.live());
+        self.lock().live.values().map(live).max().unwrap_or(0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Sessions that need their place.
+    fn staying(&self) -> usize {
+        self.live.values().filter(|live| !live.leaving).count()
+    }
+
+    /// The session whose place a newcomer may have: one whose client never spoke, else, while more
+    /// wait for a link than are kept, the one that has waited for longest.
+    fn dispensable(&mut self) -> Option<&mut Live> {
+        let waiting = |live: &&mut Live| {
+            let detached = live.detached.is_some() && !live.leaving;
+            detached && !live.shared.with(|state| state.session.is_attached())
+        };
+        let mut waiting: Vec<&mut Live> = self.live.values_mut().filter(waiting).collect();
+        let heard = waiting.iter().filter(|live| live.heard).count();
+        waiting.sort_by_key(|live| (live.heard, live.detached));
+        waiting.into_iter().next().filter(|live| !live.heard || heard > DETACHED)
     }
 }
 
@@ -196,6 +249,37 @@ mod tests {
         });
     }
 
+    /// One byte arrives at offset `n` of a stream of the peer.
+    fn deliver(shared: &Shared, n: u64) {
+        use p2_frame::{Data, Frame, Open};
+        let stream = p2_mux::StreamId::new(Role::Client, 0).expect("in range");
+        let open = Frame::Open(Open {
+            stream,
+            label: 0,
+            name: String::new(),
+            priority: 2,
+            unidirectional: true,
+            metadata: Vec::new(),
+            ext: Vec::new(),
+        });
+        let data = Frame::Data(Data {
+            stream,
+            offset: n,
+            codec: CodecId::NONE,
+            restart: false,
+            raw_len: 1,
+            payload: bytes::Bytes::from_static(b"x"),
+        });
+        shared.with(|state| {
+            let now = clock::now();
+            if n == 0 {
+                state.session.receive(now, open, 1).expect("the first stream");
+            }
+            state.session.receive(now, data, 1).expect("the next byte");
+            state.session.deliver(now, 1, stream, n, bytes::Bytes::from_static(b"x"));
+        });
+    }
+
     fn secret() -> Secret {
         Secret::new([7; 32])
     }
@@ -204,9 +288,9 @@ mod tests {
     fn there_is_room_for_as_many_as_allowed() {
         let sessions = Sessions::new(2);
         assert!(sessions.add([1; 16], secret(), session(), None));
-        assert!(sessions.room().is_ok());
+        assert!(sessions.make_room().is_ok());
         assert!(sessions.add([2; 16], secret(), session(), None));
-        assert!(sessions.room().is_err());
+        assert!(sessions.make_room().is_err());
         assert!(!sessions.add([3; 16], secret(), session(), None));
         sessions.bury(&[1; 16], None);
         assert!(sessions.add([3; 16], secret(), session(), None));
@@ -225,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn taking_over_from_a_link_that_moved_something_is_not_limited() {
+        let sessions = Sessions::new(1);
+        let shared = session();
+        attach(&shared, 1);
+        sessions.add([1; 16], secret(), shared.clone(), None);
+        for n in 0..3 * TAKEOVERS as u64 {
+            deliver(&shared, n);
+            assert!(sessions.take_over(&[1; 16]).is_ok(), "{n}");
+        }
+    }
+
+    #[test]
     fn coming_back_after_a_lost_link_is_no_takeover() {
         let sessions = Sessions::new(1);
         sessions.add([1; 16], secret(), session(), None);
@@ -234,19 +330,52 @@ mod tests {
     }
 
     #[test]
-    fn the_session_longest_without_a_link_makes_room() {
+    fn a_common_outage_ends_no_session_until_a_newcomer_needs_the_place() {
         let sessions = Sessions::new(SESSIONS);
-        let oldest = session();
-        sessions.add([0; 16], secret(), oldest.clone(), None);
-        assert!(sessions.detach(&[0; 16]).is_none());
-        for index in 1..DETACHED {
-            let id = [index as u8; 16];
-            sessions.add(id, secret(), session(), None);
-            assert!(sessions.detach(&id).is_none(), "{index}");
+        let id = |n: usize| (n as u128).to_le_bytes();
+        let all: Vec<_> = (0..SESSIONS).map(|_| session()).collect();
+        for (n, shared) in all.iter().enumerate() {
+            assert!(sessions.add(id(n), secret(), shared.clone(), None));
         }
-        sessions.add([255; 16], secret(), session(), None);
-        let victim = sessions.detach(&[255; 16]).expect("one too many");
-        assert!(Arc::ptr_eq(&victim, &oldest));
+        (0..SESSIONS).for_each(|n| sessions.detach(&id(n)));
+        assert_eq!(sessions.count(), (SESSIONS, SESSIONS), "nobody had to go");
+        for (n, shared) in all.iter().enumerate().skip(DETACHED + 1) {
+            assert!(sessions.take_over(&id(n)).is_ok());
+            attach(shared, 1);
+        }
+        let victim = sessions.make_room().expect("room").expect("somebody has to go for it");
+        assert!(Arc::ptr_eq(&victim, &all[0]), "the oldest");
+        assert!(sessions.add([255; 16], secret(), session(), None));
+        assert!(matches!(sessions.take_over(&id(0)), Err(Denied::Gone)));
+        assert!(sessions.make_room().is_err(), "the rest of the waiting ones are kept");
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_client_never_spoke_yields_its_place_first() {
+        let (arrivals, _accepted) = tokio::sync::mpsc::channel::<Connection>(2);
+        let place = || arrivals.clone().try_reserve_owned().ok();
+        let sessions = Sessions::new(2);
+        let silent = session();
+        sessions.add([1; 16], secret(), session(), None);
+        sessions.detach(&[1; 16]);
+        sessions.add([2; 16], secret(), silent.clone(), place());
+        sessions.detach(&[2; 16]);
+        let victim = sessions.make_room().expect("room").expect("somebody has to go for it");
+        assert!(Arc::ptr_eq(&victim, &silent));
+        assert_eq!(arrivals.capacity(), 2, "its place among those to be accepted is free as well");
+        assert!(sessions.make_room().is_ok_and(|victim| victim.is_none()));
+    }
+
+    #[test]
+    fn whoever_resumes_a_session_knows_of_it() {
+        let (arrivals, _accepted) = tokio::sync::mpsc::channel::<Connection>(1);
+        let sessions = Sessions::new(1);
+        let place = arrivals.try_reserve_owned().ok();
+        sessions.add([1; 16], secret(), session(), place);
+        assert!(sessions.is_unheard(&[1; 16]));
+        assert!(sessions.take_over(&[1; 16]).is_ok());
+        assert!(!sessions.is_unheard(&[1; 16]));
+        assert!(sessions.heard(&[1; 16]).is_some(), "its place is still there to be taken");
     }
 
     #[test]

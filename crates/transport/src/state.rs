@@ -1,7 +1,7 @@
 //! What a session's lock protects: the session itself, and what is known of it beside.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
@@ -36,9 +36,14 @@ pub(crate) struct State {
     /// Why the session was ended here; says more than the session itself knows.
     failure: Option<SessionError>,
     failed_offsets: HashMap<StreamId, (u64, u32)>,
-    broken: HashSet<StreamId>,
+    /// Streams that were given up here, and why.
+    broken: HashMap<StreamId, StreamError>,
     decode_errors: u64,
     pub(crate) first_up: Option<Time>,
+    /// CLOSE has left.
+    pub(crate) farewell_sent: bool,
+    /// Whoever waits for room to open a stream has to ask again: there will be none.
+    closing: bool,
     down_since: Option<Time>,
     /// The outage that the present link ended.
     bridged: Duration,
@@ -81,7 +86,9 @@ impl State {
             ledger: Ledger::default(),
             failure: None,
             failed_offsets: HashMap::new(),
-            broken: HashSet::new(),
+            broken: HashMap::new(),
+            farewell_sent: false,
+            closing: false,
             decode_errors: 0,
             down_since: None,
             bridged: Duration::ZERO,
@@ -117,8 +124,9 @@ impl State {
     }
 
     /// Closes in order. A session without a link so far has nothing to say goodbye to.
-    pub(crate) fn close(&mut self) {
-        self.session.close("");
+    pub(crate) fn close(&mut self, reason: &str) {
+        self.session.close(reason);
+        self.closing = true;
         if self.first_up.is_none() && self.session.stats().streams.is_empty() {
             self.session.confirm_closed();
         }
@@ -127,7 +135,7 @@ impl State {
     /// Nobody holds the session or any of its streams any more: closes it, and turns away what
     /// nobody will accept.
     pub(crate) fn orphaned(&mut self, now: Time) {
-        self.close();
+        self.close("");
         while let Some(id) = self.session.accept() {
             self.session.reset(now, id, ErrorCode::REFUSED_STREAM);
             self.session.stop(now, id, ErrorCode::REFUSED_STREAM);
@@ -142,6 +150,19 @@ impl State {
             if self.session.confirm_closed() {
                 self.failure = None;
             }
+        }
+    }
+
+    /// Whether the peer, which has no link, owes nothing but the answer to CLOSE.
+    pub(crate) fn awaits_farewell(&self) -> bool {
+        let alone = !self.session.is_attached() && self.session.ended().is_none();
+        alone && self.farewell_sent && self.session.live() == 0
+    }
+
+    /// The answer to CLOSE will not come any more: nothing is missing without it.
+    pub(crate) fn presume_farewell(&mut self) {
+        if self.awaits_farewell() {
+            self.session.confirm_closed();
         }
     }
 
@@ -172,9 +193,22 @@ impl State {
         entry.1 = entry.1.saturating_add(1);
         if entry.1 >= DECODE_ATTEMPTS {
             self.failed_offsets.remove(&stream);
-            self.broken.insert(stream);
-            self.session.stop(now, stream, ErrorCode::INTEGRITY);
-            self.session.reset(now, stream, ErrorCode::INTEGRITY);
+            self.give_up(now, stream, ErrorCode::INTEGRITY, StreamError::Integrity);
+        }
+    }
+
+    /// There is no room for what decoding a stream takes.
+    pub(crate) fn starved(&mut self, now: Time, stream: StreamId, error: &p2_codec::CodecError) {
+        tracing::warn!(%error, %stream, "a stream is reset");
+        self.give_up(now, stream, ErrorCode::LIMIT, StreamError::TooMany(error.to_string()));
+    }
+
+    /// Ends both halves of a stream that can no longer be what it should.
+    fn give_up(&mut self, now: Time, stream: StreamId, code: ErrorCode, why: StreamError) {
+        if self.session.options(stream).is_some() {
+            self.broken.insert(stream, why);
+            self.session.stop(now, stream, code);
+            self.session.reset(now, stream, code);
         }
     }
 
@@ -185,8 +219,10 @@ impl State {
 
     /// The session's error in the words of the application.
     pub(crate) fn stream_error(&self, id: StreamId, error: mux::StreamError) -> StreamError {
+        if let Some(why) = self.broken.get(&id) {
+            return why.clone();
+        }
         match error {
-            _ if self.broken.contains(&id) => StreamError::Integrity,
             mux::StreamError::Reset(ErrorCode::INTEGRITY)
             | mux::StreamError::Stopped(ErrorCode::INTEGRITY)
             | mux::StreamError::Digest { .. } => StreamError::Integrity,
@@ -278,7 +314,10 @@ impl State {
         }
         let timeout = self.session.timeout();
         let sooner = self.armed.is_some_and(|armed| timeout.is_some_and(|at| at < armed));
-        effects.transmit = sooner || self.session.wants_transmit(now);
+        effects.openings |= std::mem::take(&mut self.closing);
+        // A session that has said everything hangs up; it need not wait for the peer to do so.
+        let over = self.session.is_attached() && self.session.is_drained();
+        effects.transmit = sooner || over || self.session.wants_transmit(now);
     }
 
     fn take(&mut self, now: Time, event: Event, effects: &mut Effects) {
@@ -295,6 +334,8 @@ impl State {
             }
             Event::Forgotten(stats) => {
                 self.ledger.enter(&stats);
+                self.failed_offsets.remove(&stats.id);
+                self.broken.remove(&stats.id);
                 effects.events.push(SessionEvent::StreamClosed { id: stats.id });
             }
             Event::CanOpen => effects.openings = true,
@@ -310,7 +351,10 @@ impl State {
                 replayed: replay,
                 streams: usize::try_from(streams).unwrap_or(usize::MAX),
             }),
-            Event::GoingAway => effects.events.push(SessionEvent::GoingAway),
+            Event::GoingAway => {
+                effects.openings = true;
+                effects.events.push(SessionEvent::GoingAway);
+            }
             Event::Ended(ended) => {
                 effects.outcome = Some(self.outcome(now, &ended));
                 // Whoever waits for a stream learns of the end by asking again.
@@ -418,7 +462,7 @@ mod tests {
     fn a_farewell_that_was_all_that_was_missing_is_an_end_in_order() {
         let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
         let mut state = State::new(session, String::new());
-        state.session.close("");
+        state.close("");
         state.forgotten(|unacknowledged| SessionError::PeerRestarted { unacknowledged });
         let mut effects = Effects::default();
         state.drain(&mut effects);

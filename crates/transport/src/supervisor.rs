@@ -41,6 +41,8 @@ pub(crate) struct Supervisor {
     down_since: Instant,
     reason: String,
     nonsense: u32,
+    /// What the session had moved when its last link ended.
+    progress: u64,
     random: fastrand::Rng,
 }
 
@@ -89,6 +91,7 @@ impl Supervisor {
             down_since: Instant::now(),
             reason: String::new(),
             nonsense: 0,
+            progress: 0,
             random: fastrand::Rng::new(),
         }
     }
@@ -168,7 +171,9 @@ impl Supervisor {
             Err(error) if error.is_transient() => return Err(Miss::Later(error.into())),
             Err(error) => return Err(Miss::Final(error.into())),
         };
-        let local = self.settings.local(&link, self.boot_id, self.name.clone()).map_err(|e| {
+        let live = self.shared.with(|state| state.session.live());
+        let local = self.settings.local(&link, self.boot_id, self.name.clone(), live);
+        let local = local.map_err(|e| {
             Miss::Later(ConnectError::Interrupted { target: target.clone(), why: e.to_string() })
         })?;
         let purpose = match &mut self.known {
@@ -273,7 +278,9 @@ impl Supervisor {
             Ok::<(), p2_mux::ResumeError>(())
         });
         if let Err(error) = attached {
+            let told = handshake::turn_away(link, output, established.crc, &error).await;
             self.shared.fail(SessionError::Protocol(error.to_string()));
+            told.hung_up().await;
             return false;
         }
         if resumed {
@@ -297,7 +304,10 @@ impl Supervisor {
         if self.shared.with(|state| state.session.ended().is_some()) {
             return false;
         }
-        self.attempts.link_ended(since.elapsed());
+        // What a resume learns to have arrived was moved by the link before, and counts as well.
+        let progress = self.shared.with(|state| state.session.progress());
+        self.attempts.link_ended(since.elapsed(), progress > self.progress);
+        self.progress = progress;
         self.down_since = Instant::now();
         self.reason = end.to_string();
         tracing::debug!(reason = %self.reason, "link lost");

@@ -366,3 +366,72 @@ async fn read_all_len(stream: &mut p2_transport::Stream) -> usize {
     }
     length
 }
+
+#[tokio::test]
+async fn a_link_that_moved_something_is_replaced_at_once() {
+    let server = server().await;
+    let relay = Relay::to(&server.local_addr()).await;
+    let never = p2_transport::Backoff {
+        min: Duration::from_secs(1 << 30),
+        max: Duration::from_secs(1 << 30),
+        ..p2_transport::Backoff::default()
+    };
+    let client = Client::builder().retry(never);
+    let (near, far) = tokio::join!(client.connect(&relay.address), server.accept());
+    let (near, far) = (near.expect("connected"), far.expect("accepted"));
+    echo(far);
+    let mut stream = near.open_stream(StreamOptions::named("echo")).await.expect("room");
+    for round in 0..5u64 {
+        stream.write_chunk(Bytes::from_static(b"there and back")).await.expect("written");
+        let mut back = 0;
+        while back < 14 {
+            match within("the echo", stream.read_chunk()).await.expect("readable") {
+                Some(Chunk::Data { data, .. }) => back += data.len(),
+                other => panic!("{other:?}"),
+            }
+        }
+        relay.cut();
+        let mut link = near.link();
+        let links = near.stats().links;
+        assert!(links > round, "{links} links");
+        let next = |_: &LinkState| near.stats().links > links;
+        within("the next link", link.wait_for(next)).await.expect("the session lives");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_closed_does_not_wait_for_a_client_that_has_gone() {
+    let server = Server::builder()
+        .session_ttl(Duration::from_millis(300))
+        .bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let relay = Relay::to(&server.local_addr()).await;
+    let (near, far) = pair(&server, &relay.address).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "log").await;
+    ours.start_finish();
+    theirs.start_finish();
+    assert_eq!(read_all(&mut theirs).await, b"");
+    assert_eq!(read_all(&mut ours).await, b"");
+    within("finish", ours.finish()).await.expect("acknowledged");
+    within("finish", theirs.finish()).await.expect("acknowledged");
+    drop((ours, theirs));
+    relay.hold(true);
+    let closing = tokio::spawn({
+        let far = far.clone();
+        async move { far.close().await }
+    });
+    within("CLOSE", async {
+        // The heartbeat is 5 s: what leaves now is the farewell.
+        let before = far.stats().frames_sent;
+        while far.stats().frames_sent == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    })
+    .await;
+    relay.cut_after(0, 0, 1);
+    relay.cut();
+    near.abort(ErrorCode::CANCELLED, "gone");
+    within("the end", closing).await.expect("no panic").expect("in order");
+}

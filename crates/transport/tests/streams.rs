@@ -351,3 +351,80 @@ async fn heavy_streams_are_encoded_side_by_side_and_arrive_whole() {
         done.expect("no panic");
     }
 }
+
+#[tokio::test]
+async fn closing_wakes_whoever_waits_to_open_a_stream() {
+    let server = Server::builder().max_streams(1).bind("127.0.0.1:0").await.expect("a free port");
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let _only = stream(&near, &far, "only").await;
+    let waiting = near.open_stream(StreamOptions::named("second"));
+    let closing = async {
+        tokio::task::yield_now().await;
+        near.clone().close().await
+    };
+    tokio::select! {
+        refused = within("the refusal", waiting) => {
+            let error = refused.expect_err("the session is closing");
+            assert!(matches!(error, StreamError::Session(_)), "{error}");
+        }
+        closed = closing => panic!("a stream is open: {closed:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_going_away_wakes_whoever_waits_to_open_a_stream() {
+    let server = Server::builder().max_streams(1).bind("127.0.0.1:0").await.expect("a free port");
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let _only = stream(&near, &far, "only").await;
+    let waiting = near.open_stream(StreamOptions::named("second"));
+    tokio::select! {
+        refused = within("the refusal", waiting) => {
+            let error = refused.expect_err("the server takes no more");
+            assert!(matches!(error, StreamError::TooMany(_)), "{error}");
+        }
+        () = server.shutdown(Duration::from_secs(3600)) => panic!("a stream is open"),
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_after_the_end_was_read_is_no_success() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    for (name, acknowledged) in [("nothing", 0), ("a part", 4)] {
+        let (mut ours, mut theirs) = stream(&near, &far, name).await;
+        theirs.set_manual_ack(true);
+        ours.write_chunk(Bytes::from_static(b"0123456789")).await.expect("written");
+        ours.start_finish();
+        assert_eq!(read_all(&mut theirs).await, b"0123456789");
+        theirs.acknowledge(acknowledged);
+        theirs.stop(ErrorCode::SINK_FAILED);
+        let error = within("finish", ours.finish()).await.expect_err("the sink failed");
+        assert!(matches!(error, StreamError::Stopped(ErrorCode::SINK_FAILED)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn dropping_what_was_read_but_not_acknowledged_delivers_nothing() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "dropped").await;
+    theirs.set_manual_ack(true);
+    ours.write_chunk(Bytes::from_static(b"0123456789")).await.expect("written");
+    ours.start_finish();
+    assert_eq!(read_all(&mut theirs).await, b"0123456789");
+    drop(theirs);
+    let error = within("finish", ours.finish()).await.expect_err("nobody has it");
+    assert!(matches!(error, StreamError::Stopped(ErrorCode::CANCELLED)), "{error}");
+}
+
+#[tokio::test]
+async fn reading_to_the_end_acknowledges_and_a_late_stop_changes_nothing() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "read").await;
+    ours.write_chunk(Bytes::from_static(b"0123456789")).await.expect("written");
+    ours.start_finish();
+    assert_eq!(read_all(&mut theirs).await, b"0123456789");
+    theirs.stop(ErrorCode::SINK_FAILED);
+    within("finish", ours.finish()).await.expect("it was read");
+}

@@ -228,6 +228,7 @@ impl Session {
             }
         }
         stream.counters.replayed = stream.counters.replayed.saturating_add(replay);
+        self.progress = self.progress.saturating_add(freed);
         self.freed(freed);
         self.wake_writer(id);
         self.refresh(now, id);

@@ -27,6 +27,15 @@ pub(crate) struct Decoders {
     touched: Vec<StreamId>,
 }
 
+/// What went wrong in a round.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// The first payload that did not decode, if any.
+    pub(crate) failure: Option<Failure>,
+    /// Streams whose context found no room; the link is fine without them.
+    pub(crate) starved: Vec<(StreamId, CodecError)>,
+}
+
 /// A payload that did not decode; the link has to go.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -50,6 +59,9 @@ impl Decoders {
         let lane = self.lanes.entry(job.stream).or_insert_with(|| {
             Lane::new(StreamDecoder::with_budget(registry.clone(), limits, budget.clone()))
         });
+        if lane.starved {
+            return;
+        }
         if lane.jobs.is_empty() {
             self.touched.push(job.stream);
         }
@@ -64,8 +76,8 @@ impl Decoders {
         self.touched.is_empty()
     }
 
-    /// Decodes everything queued. The failure is the first of a stream, if there is any; what came
-    /// before it in its stream, and all other streams, can be taken.
+    /// Decodes everything queued. What came before a failure in its stream, and all other streams,
+    /// can be taken.
     pub(crate) async fn run(&mut self) {
         let heavy =
             |id: &&StreamId| self.lanes.get(id).is_some_and(|lane| lane.cost >= pool::WORTH);
@@ -86,9 +98,9 @@ impl Decoders {
         }
     }
 
-    /// Hands out what was decoded, in order per stream, and the first failure.
-    pub(crate) fn take(&mut self, mut give: impl FnMut(StreamId, u64, Bytes)) -> Option<Failure> {
-        let mut failure = None;
+    /// Hands out what was decoded, in order per stream, and says what was not.
+    pub(crate) fn take(&mut self, mut give: impl FnMut(StreamId, u64, Bytes)) -> Trouble {
+        let Trouble { mut failure, mut starved } = Trouble::default();
         for id in self.touched.drain(..) {
             let Some(lane) = self.lanes.get_mut(&id) else {
                 // Its thread panicked: nothing can follow.
@@ -100,11 +112,18 @@ impl Decoders {
                 give(id, offset, bytes);
             }
             lane.cost = 0;
-            if let Some((offset, error)) = lane.failure.take() {
-                failure = failure.or(Some(Failure { stream: id, offset, error }));
+            match lane.failure.take() {
+                Some((_, error @ CodecError::Budget { .. })) => {
+                    lane.starved = true;
+                    starved.push((id, error));
+                }
+                Some((offset, error)) => {
+                    failure = failure.or(Some(Failure { stream: id, offset, error }));
+                }
+                None => {}
             }
         }
-        failure
+        Trouble { failure, starved }
     }
 
     /// The stream has ended: its context is free for another.
@@ -122,6 +141,8 @@ struct Lane {
     jobs: Vec<DecodeJob>,
     done: Vec<(u64, Bytes)>,
     failure: Option<(u64, CodecError)>,
+    /// Given up for want of memory: what follows on this link is dropped.
+    starved: bool,
 }
 
 impl Lane {
@@ -134,6 +155,7 @@ impl Lane {
             jobs: Vec::new(),
             done: Vec::new(),
             failure: None,
+            starved: false,
         }
     }
 

@@ -51,9 +51,11 @@ impl Encoder {
     /// Encodes, and where the stream asks for what the codec does not have, does without.
     fn encode(&mut self, raw: &[u8], out: &mut BytesMut) -> Encoded {
         let codec = self.codec.codec;
-        for fallback in [None, Some(codec), Some(CodecId::NONE)] {
+        // The peer's window is no wish: only the level can be given up.
+        let plain = StreamCodec { level: None, ..self.codec };
+        for fallback in [None, Some(plain), Some(StreamCodec::new(CodecId::NONE))] {
             if let Some(codec) = fallback {
-                self.inner.set_codec(StreamCodec::new(codec));
+                self.inner.set_codec(codec);
             }
             match self.inner.encode(raw, out) {
                 Ok(encoded) => return encoded,
@@ -204,8 +206,18 @@ impl Encoders {
         }
     }
 
+    /// The codec's own window (0), or the peer's where that is smaller.
+    fn window_for(&self, job: &DataJob) -> u8 {
+        let own = self.registry.get(job.codec).map_or(0, |codec| codec.capabilities().window_log);
+        if job.window_log < own { job.window_log } else { 0 }
+    }
+
     fn encoder(&mut self, job: &DataJob) -> &mut Encoder {
-        let codec = StreamCodec { level: job.level, ..StreamCodec::new(job.codec) };
+        let codec = StreamCodec {
+            level: job.level,
+            window_log: self.window_for(job),
+            ..StreamCodec::new(job.codec)
+        };
         let (registry, budget) = (&self.registry, &self.budget);
         let encoder = self.streams.entry(job.stream).or_insert_with(|| Encoder {
             inner: StreamEncoder::new(registry.clone(), codec, budget.clone()),
@@ -337,5 +349,92 @@ impl pool::Lane for Lane {
             let encoded = self.encoder.encode(contiguous(&chunks, &mut scratch), &mut buffer);
             self.done.push((encoded, buffer.split().freeze()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use p2_codec::{
+        Capabilities, Codec, CodecError, Decoder, DecoderLimits, Encoder as CodecEncoder,
+        EncoderConfig,
+    };
+    use p2_mux::Role;
+
+    use super::*;
+
+    const ID: CodecId = CodecId::new(0xC0);
+
+    /// Windows from 2^10 to 2^17, and a record of those that it was asked for.
+    #[derive(Debug, Default)]
+    struct Windowed(Mutex<Vec<u8>>);
+
+    impl Codec for Windowed {
+        fn id(&self) -> CodecId {
+            ID
+        }
+        fn name(&self) -> &str {
+            "windowed"
+        }
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::stateful(0..=0, 0, 17).with_min_window_log(10)
+        }
+        fn max_encoded_len(&self, raw: usize) -> usize {
+            raw
+        }
+        fn encoder(&self, config: &EncoderConfig) -> Result<Box<dyn CodecEncoder>, CodecError> {
+            self.capabilities().resolve(ID, config)?;
+            self.0.lock().expect("no panic").push(config.window_log);
+            Ok(Box::new(Halver))
+        }
+        fn decoder(&self, _: &DecoderLimits) -> Result<Box<dyn Decoder>, CodecError> {
+            Err(CodecError::UnknownCodec { codec: ID })
+        }
+    }
+
+    struct Halver;
+
+    impl CodecEncoder for Halver {
+        fn encode(&mut self, raw: &[u8], out: &mut [u8]) -> Result<usize, CodecError> {
+            out.fill(0);
+            Ok(raw.len() / 2)
+        }
+        fn reset(&mut self) {}
+        fn memory(&self) -> usize {
+            0
+        }
+    }
+
+    /// The window that the codec was asked for and the codec that was used, for a peer that
+    /// decodes windows up to `2^theirs`.
+    async fn sent(theirs: u8) -> (Option<u8>, CodecId) {
+        let codec = Arc::new(Windowed::default());
+        let mut registry = Registry::empty();
+        registry.register(codec.clone()).expect("a free id");
+        let budget = ContextBudget::unlimited();
+        let mut encoders = Encoders::new(Arc::new(registry), budget, false);
+        let text = Bytes::from_static(&[b'a'; 4096]);
+        let mut batch = vec![Transmit::Data(DataJob {
+            stream: StreamId::new(Role::Client, 0).expect("in range"),
+            offset: 0,
+            raw_len: 4096,
+            chunks: vec![text],
+            codec: ID,
+            level: None,
+            window_log: theirs,
+        })];
+        let mut account = Account::default();
+        encoders.encode(&mut batch, &mut Output::default(), &mut account).await.expect("encoded");
+        let asked = codec.0.lock().expect("no panic").first().copied();
+        (asked, account.data[0].codec)
+    }
+
+    #[tokio::test]
+    async fn the_window_is_no_larger_than_the_peer_decodes() {
+        assert_eq!(sent(12).await, (Some(12), ID), "the peer's is smaller");
+        assert_eq!(sent(25).await, (Some(0), ID), "the codec's own is smaller");
+        assert_eq!(sent(0).await, (Some(0), ID), "the peer did not say");
+        assert_eq!(sent(9).await, (None, CodecId::NONE), "too small for the codec");
     }
 }

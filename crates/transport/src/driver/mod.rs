@@ -5,6 +5,8 @@ mod encode;
 mod output;
 mod pool;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -39,11 +41,16 @@ pub(crate) struct Established {
 }
 
 /// What all links of a process share for encoding and decoding.
+///
+/// Encoders have one budget together: over it, they fall back to payloads that stand alone. A
+/// decoder cannot choose, so each link has a decoder budget of its own: an honest peer, whose
+/// encoders have no larger one, stays within it, and no peer takes from another.
 #[derive(Debug, Clone)]
 pub(crate) struct Codecs {
     pub(crate) registry: Arc<Registry>,
     pub(crate) encoders: Arc<ContextBudget>,
-    pub(crate) decoders: Arc<ContextBudget>,
+    /// Bytes that the decoding contexts of one link may hold.
+    pub(crate) decoder_limit: usize,
 }
 
 impl Codecs {
@@ -51,7 +58,7 @@ impl Codecs {
         Self {
             registry,
             encoders: ContextBudget::new(ContextBudget::DEFAULT_LIMIT),
-            decoders: ContextBudget::new(ContextBudget::DEFAULT_LIMIT),
+            decoder_limit: ContextBudget::DEFAULT_LIMIT,
         }
     }
 }
@@ -88,7 +95,7 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
     let mut tasks = JoinSet::new();
     let decoders = decode::Decoders::new(
         codecs.registry.clone(),
-        codecs.decoders.clone(),
+        ContextBudget::new(codecs.decoder_limit),
         DecoderLimits::default(),
     );
     let encoders =

@@ -8,7 +8,7 @@ use p2_mux::Received;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::timeout,
 };
 
 use super::{End, STALL, decode::Decoders};
@@ -46,8 +46,7 @@ impl Reader {
         let limits = DecodeLimits { max_payload: MAX_PAYLOAD, crc, handshake: false };
         let mut frames = Vec::new();
         let mut ended = Vec::new();
-        // When the frame that is incomplete began.
-        let mut begun = None;
+        let mut read = 0;
         loop {
             let malformed = parse(&mut self.input, &limits, &mut frames).err();
             if !frames.is_empty() {
@@ -55,10 +54,11 @@ impl Reader {
                     // The listener may have gone.
                     let _ = heard.send(());
                 }
-                begun = None;
                 self.receive(&mut frames, &mut ended)?;
                 self.decode().await?;
                 ended.drain(..).for_each(|stream| self.decoders.forget(stream));
+            } else if read > 0 {
+                self.trickle()?;
             }
             if let Some(error) = malformed {
                 self.shared.with(|state| state.frame_failed());
@@ -67,17 +67,29 @@ impl Reader {
             if self.input.capacity().saturating_sub(self.input.len()) < LOW {
                 self.input.reserve(BLOCK);
             }
-            let read = if self.input.is_empty() {
+            read = if self.input.is_empty() {
                 reader.read_buf(&mut self.input).await?
             } else {
-                let deadline = *begun.get_or_insert_with(Instant::now) + STALL;
-                let read = timeout_at(deadline, reader.read_buf(&mut self.input)).await;
+                // A slow link is not a dead one: every byte starts the stall time anew.
+                let read = timeout(STALL, reader.read_buf(&mut self.input)).await;
                 read.map_err(|_| End::Stalled("read"))??
             };
             if read == 0 {
                 return Err(End::Eof);
             }
         }
+    }
+
+    /// Bytes came, but no whole frame: the peer lives.
+    fn trickle(&self) -> Result<(), End> {
+        let now = clock::now();
+        self.shared.with(|state| {
+            if !state.carries(self.epoch) {
+                return Err(End::Fenced);
+            }
+            state.session.heard(now);
+            Ok(())
+        })
     }
 
     /// Hands the frames to the session, under one lock.
@@ -117,15 +129,20 @@ impl Reader {
         let (epoch, decoders) = (self.epoch, &mut self.decoders);
         self.shared.with(|state| {
             let session = &mut state.session;
-            let failure = decoders.take(|stream, offset, bytes| {
+            let trouble = decoders.take(|stream, offset, bytes| {
                 session.deliver(now, epoch, stream, offset, bytes);
             });
-            match failure {
-                Some(failure) if state.carries(epoch) => {
+            if !state.carries(epoch) {
+                return Err(End::Fenced);
+            }
+            for (stream, error) in trouble.starved {
+                state.starved(now, stream, &error);
+            }
+            match trouble.failure {
+                Some(failure) => {
                     state.decode_failed(now, failure.stream, failure.offset);
                     Err(failure.error.into())
                 }
-                Some(_) => Err(End::Fenced),
                 None => Ok(()),
             }
         })

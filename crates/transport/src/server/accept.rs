@@ -11,7 +11,8 @@ use tokio::{sync::oneshot, time::sleep};
 
 use super::{
     Inner,
-    talk::{Admitted, HANDSHAKE, admit},
+    hold::hold,
+    talk::{Admitted, admit},
 };
 use crate::{
     Connection, Link, LinkState, ServerEvent, SessionError, SessionEvent, SessionId, driver,
@@ -65,10 +66,20 @@ async fn carry(inner: Arc<Inner>, link: Link, admitted: Admitted) {
     if !resumed {
         tokio::spawn(bury_when_over(inner.clone(), shared.clone(), session));
     }
-    let (heard, hearing) = oneshot::channel();
-    tokio::spawn(introduce(inner.clone(), shared.clone(), session, resumed, address, hearing));
-    let link =
-        driver::Established { reader, writer, input, output, epoch, crc, heard: Some(heard) };
+    let heard = if resumed {
+        introduce(&inner, &shared, session, resumed, address);
+        None
+    } else {
+        let (heard, hearing) = oneshot::channel();
+        let (inner, shared) = (inner.clone(), shared.clone());
+        tokio::spawn(async move {
+            if hearing.await.is_ok() {
+                introduce(&inner, &shared, session, resumed, address);
+            }
+        });
+        Some(heard)
+    };
+    let link = driver::Established { reader, writer, input, output, epoch, crc, heard };
     let end = driver::run(shared.clone(), link, &inner.codecs).await;
     if shared.with(|state| state.session.ended().is_some()) {
         return;
@@ -89,52 +100,26 @@ async fn carry(inner: Arc<Inner>, link: Link, admitted: Admitted) {
         detached
     });
     if detached {
-        if let Some(victim) = inner.sessions.detach(&session) {
-            expire(&victim);
-        }
+        inner.sessions.detach(&session);
     }
-    // A client that never spoke may not know of its session, and have another one by now.
-    let ttl = if inner.sessions.is_unheard(&session) { HANDSHAKE } else { inner.ttl };
-    let mut fence = shared.fence.subscribe();
-    tokio::select! {
-        () = sleep(ttl) => {
-            if shared.with(|state| state.session.epoch() == epoch) {
-                expire(&shared);
-            }
-        }
-        _ = fence.wait_for(|current| *current != epoch) => {}
-        _ = shared.ended() => {}
-    }
+    hold(&inner, &shared, &session, epoch).await;
 }
 
-/// Once the client has spoken, and so knows of its session, lets everyone else know.
-async fn introduce(
-    inner: Arc<Inner>,
-    shared: Arc<Shared>,
+/// The client has spoken, and so knows of its session: lets everyone else know.
+fn introduce(
+    inner: &Inner,
+    shared: &Arc<Shared>,
     session: [u8; 16],
     resumed: bool,
     address: String,
-    hearing: oneshot::Receiver<()>,
 ) {
-    if hearing.await.is_err() {
-        return;
-    }
     let id = SessionId::from_bytes(session);
     let name = shared.with(|state| state.name.clone());
     if let Some(place) = inner.sessions.heard(&session) {
         inner.announce(ServerEvent::SessionOpened { id, name, address });
-        place.send(Connection::new(shared));
+        place.send(Connection::new(shared.clone()));
     } else if resumed {
         inner.announce(ServerEvent::SessionResumed { id, name, address });
-    }
-}
-
-/// Gives up a session that has no link.
-fn expire(shared: &Shared) {
-    let waiting =
-        shared.with(|state| (!state.session.is_attached()).then(|| state.unacknowledged()));
-    if let Some(unacknowledged) = waiting {
-        shared.fail(SessionError::Expired { unacknowledged });
     }
 }
 

@@ -13,14 +13,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::Inner;
+use super::{Inner, hold::expire};
 use crate::{
     Link, SessionError, SessionId, clock, gate::Place, handshake, sessions::Denied,
     settings::random, shared::Shared,
 };
 
 /// From the first byte to the proof.
-pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes taken from a stranger at a time.
 const READ: usize = 4 * 1024;
 /// How long, and for how many bytes, to wait until a refused peer hangs up: hanging up on unread
@@ -57,7 +57,10 @@ pub(super) async fn admit(
     link: &mut Link,
     place: &Place,
 ) -> Result<Admitted, String> {
-    let fresh = (random(), random(), inner.settings.local(link, inner.boot_id, String::new()));
+    // Which session it will be is not known yet; the list of any must fit.
+    let live = inner.sessions.most_live();
+    let local = inner.settings.local(link, inner.boot_id, String::new(), live);
+    let fresh = (random(), random(), local);
     let (Ok(session), Ok(secret), Ok(local)) = fresh else {
         return Err("the system has no randomness".into());
     };
@@ -140,8 +143,10 @@ impl Talk<'_> {
 
     /// A new session for a proven peer.
     fn open(&mut self, inner: &Inner, request: &Request) -> Result<Admitted, String> {
-        if let Err(why) = inner.sessions.room() {
-            return Err(self.refuse(RefuseCode::BUSY, FULL, why));
+        match inner.sessions.make_room() {
+            Ok(Some(victim)) => expire(&victim),
+            Ok(None) => {}
+            Err(why) => return Err(self.refuse(RefuseCode::BUSY, FULL, why)),
         }
         let Some(arrivals) = inner.arrivals() else {
             return Err(self.refuse(RefuseCode::SHUTTING_DOWN, FULL, "shutting down"));

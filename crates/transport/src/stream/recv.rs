@@ -47,13 +47,15 @@ pub enum Chunk {
 ///
 /// let (_send, mut recv) = stream.split();
 /// recv.set_manual_ack(true);
+/// let mut end = 0;
 /// while let Some(chunk) = recv.read_chunk().await? {
 ///     if let Chunk::Data { offset, data } = chunk {
 ///         file.write_all(&data).await?;
-///         file.flush().await?;
-///         recv.acknowledge(offset + data.len() as u64);
+///         end = offset + data.len() as u64;
 ///     }
 /// }
+/// file.shutdown().await?; // on an error `recv` is dropped, and the sender learns of it
+/// recv.acknowledge(end); // only now is the stream delivered, its end included
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
@@ -117,15 +119,21 @@ impl RecvStream {
     }
 
     /// Abandons the half: what was not read is dropped, and the peer learns `code`.
+    ///
+    /// After the end was read it has no effect, unless the end is still to be
+    /// [acknowledged](Self::acknowledge): a sink that fails at the very last, when it is flushed or
+    /// closed, says so with [`ErrorCode::SINK_FAILED`], and the peer never takes the stream for
+    /// delivered. Dropping the half without that acknowledgement stops it as well.
     pub fn stop(&mut self, code: ErrorCode) {
-        if self.handle.can_receive() && !self.finished {
+        if self.handle.can_receive() {
             let id = self.handle.id;
             self.handle.connection.shared().with(|s| s.session.stop(clock::now(), id, code));
         }
     }
 
     /// Takes responsibility for every byte read below `offset`: the peer forgets them. Once the end
-    /// was read, acknowledging the last byte acknowledges the end as well.
+    /// was read, acknowledging the last byte (or, of an empty stream, 0) acknowledges the end as
+    /// well.
     pub fn acknowledge(&mut self, offset: u64) {
         let id = self.handle.id;
         self.handle.connection.shared().with(|s| s.session.acknowledge(clock::now(), id, offset));
