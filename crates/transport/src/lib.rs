@@ -61,6 +61,7 @@ mod stats;
 mod stream;
 mod supervisor;
 mod token;
+mod wakers;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientBuilder};

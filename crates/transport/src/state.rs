@@ -1,14 +1,10 @@
 //! What a session's lock protects: the session itself, and what is known of it beside.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    task::{Context, Waker},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, task::Waker, time::Duration};
 
 use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, Time};
 
+use crate::wakers::Wakers;
 use crate::{
     Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, SessionStats, StreamError,
     StreamStats, Unacknowledged, clock,
@@ -48,14 +44,6 @@ pub(crate) struct State {
     /// The outage that the present link ended.
     bridged: Duration,
     outage: Duration,
-}
-
-/// Who waits for one stream: one reader, one writer, one who finishes.
-#[derive(Debug, Default)]
-pub(crate) struct Wakers {
-    read: Option<Waker>,
-    write: Option<Waker>,
-    end: Option<Waker>,
 }
 
 /// What to do once the lock is released.
@@ -257,7 +245,8 @@ impl State {
         let open = |stream: &&mux::StreamStats| {
             let half = StreamStats::of(stream).send_state;
             let pending = matches!(half, crate::HalfState::Open | crate::HalfState::Ending);
-            pending && stream.bytes_written > stream.acked_by_peer
+            // An unfinished stream is not complete, even if nothing of it is held.
+            pending && (stream.opened_here || stream.bytes_written > stream.acked_by_peer)
         };
         let describe = |stream: &mux::StreamStats| Unacknowledged {
             id: stream.id,
@@ -387,27 +376,6 @@ impl State {
             handshakes_received: self.handshakes_received,
         };
         Ok(Arc::new(self.ledger.summary(&self.session.stats(), frame)))
-    }
-}
-
-impl Wakers {
-    pub(crate) fn on_read(&mut self, cx: &Context<'_>) {
-        register(&mut self.read, cx);
-    }
-
-    pub(crate) fn on_write(&mut self, cx: &Context<'_>) {
-        register(&mut self.write, cx);
-    }
-
-    pub(crate) fn on_end(&mut self, cx: &Context<'_>) {
-        register(&mut self.end, cx);
-    }
-}
-
-fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *slot = Some(cx.waker().clone()),
     }
 }
 

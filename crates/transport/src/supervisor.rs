@@ -27,6 +27,9 @@ use crate::{
 /// flipped on the way may garble one, but hardly three.
 const NONSENSE: u32 = 3;
 
+/// Failed attempts after which the answer to CLOSE is no longer waited for.
+const FAREWELLS: u32 = 3;
+
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
     dial: Arc<dyn Dial>,
@@ -124,6 +127,9 @@ impl Supervisor {
                 Err(Miss::Now) => {}
                 Err(Miss::Later(error)) => {
                     self.attempts.failure();
+                    if self.farewell_presumed() {
+                        return;
+                    }
                     self.reason = error.to_string();
                     last = Some(error);
                 }
@@ -131,6 +137,19 @@ impl Supervisor {
                 Err(Miss::Over) => return,
             }
         }
+    }
+
+    /// Everything is acknowledged and CLOSE was sent; only its answer is missing, and nobody is
+    /// there any more to give it. After a few attempts that is an end in order.
+    fn farewell_presumed(&self) -> bool {
+        let over = |state: &mut crate::state::State| {
+            let over = self.attempts.failed() >= FAREWELLS && state.awaits_farewell();
+            if over {
+                state.presume_farewell();
+            }
+            over
+        };
+        self.shared.with(over)
     }
 
     /// Waits, unless told to hurry. `false` when the session has ended meanwhile.
