@@ -2,9 +2,9 @@
 //!
 //! A kernel, a proxy or an ssh process between the two ends swallows megabytes, and an urgent byte
 //! waits behind all of them. The model is that of BBR (draft-ietf-ccwg-bbr): the delivery rate is
-//! a windowed maximum, the round trip a windowed minimum, and no more is kept in flight than
-//! their product with some room for growth: as much again until the rate stops growing, a quarter
-//! after that, and a few milliseconds of work for a receiver that wakes late.
+//! a windowed maximum, the round trip is measured while little is in flight, and no more is kept in
+//! flight than their product with some room for growth: as much again until the rate stops growing,
+//! a quarter after that, and a few milliseconds of work for a receiver that wakes late.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,11 +14,13 @@ use crate::time::Time;
 /// In flight always, whatever was measured.
 const FLOOR: u64 = 32 << 10;
 /// In flight before anything was measured.
-const FIRST: u64 = 256 << 10;
+const FIRST: u64 = FLOOR;
 /// Standing queue allowed at the measured rate.
 const SLACK: Duration = Duration::from_millis(2);
-/// A minimum older than this is measured anew with a drained link.
-const MIN_RTT_AGE: Duration = Duration::from_secs(10);
+/// With no more than this in flight a round trip is the path's own, not that of our queue.
+const SHALLOW: u64 = 64 << 10;
+/// A round trip older than this is measured anew, with a link that was drained for it.
+const ROUND_TRIP_AGE: Duration = Duration::from_secs(10);
 /// A maximum rate is forgotten after one to two of these.
 const RATE_AGE: Duration = Duration::from_secs(2);
 /// Bytes between two marks, and marks kept: they cover 8 MiB at least.
@@ -32,6 +34,8 @@ struct Mark {
     delivered: u64,
     delivered_at: Time,
     limited: bool,
+    /// Nothing to speak of was in flight when it was set.
+    shallow: bool,
 }
 
 /// The account of one link.
@@ -45,12 +49,13 @@ pub(crate) struct Flight {
     marked: u64,
     /// The application had nothing more: rates measured now say nothing about the link.
     limited: bool,
-    min_rtt: Option<(Duration, Time)>,
+    /// The path's round trip, a mean over shallow samples, and when it was last measured.
+    round_trip: Option<(Duration, Time)>,
     /// Bytes per second: the maximum of this period and of the one before.
     rate: (u64, u64),
     rate_since: Time,
-    /// Until when the link is kept nearly empty, and the shortest round trip seen meanwhile.
-    draining: Option<(Time, Duration)>,
+    /// The link is being emptied to measure the round trip anew.
+    draining: bool,
     startup: Startup,
 }
 
@@ -93,25 +98,25 @@ impl Flight {
             mark_every: MARK_EVERY,
             marked: 0,
             limited: false,
-            min_rtt: None,
+            round_trip: None,
             rate: (0, 0),
             rate_since: now,
-            draining: None,
+            draining: false,
             startup: Startup { full: false, best: 0, round_ends: 0, rounds_without_growth: 0 },
         }
     }
 
     /// Bytes that may still be put on the link now.
-    pub(crate) fn room(&self, now: Time) -> u64 {
-        self.cap(now).saturating_sub(self.in_flight())
+    pub(crate) fn room(&self) -> u64 {
+        self.cap().saturating_sub(self.in_flight())
     }
 
     pub(crate) const fn in_flight(&self) -> u64 {
         self.sent.saturating_sub(self.delivered)
     }
 
-    pub(crate) fn min_rtt(&self) -> Option<Duration> {
-        self.min_rtt.map(|(rtt, _)| rtt)
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.map(|(rtt, _)| rtt)
     }
 
     /// `bytes` went out; `limited` when nothing more was waiting.
@@ -137,6 +142,7 @@ impl Flight {
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             limited,
+            shallow: self.in_flight() <= SHALLOW,
         });
     }
 
@@ -155,7 +161,7 @@ impl Flight {
             last = self.marks.pop_front();
         }
         if let Some(mark) = last {
-            self.sample_rtt(now, now.since(mark.at));
+            self.sample_round_trip(now, mark);
             self.sample_rate(now, mark, received);
             let rate = self.rate.0.max(self.rate.1);
             self.startup.round(received, self.sent, rate, mark.limited);
@@ -163,31 +169,19 @@ impl Flight {
         true
     }
 
-    /// A round trip seen otherwise, by PING.
-    pub(crate) fn sample_rtt(&mut self, now: Time, rtt: Duration) {
-        let Some((min, at)) = self.min_rtt else {
-            self.min_rtt = Some((rtt, now));
-            return;
-        };
-        if rtt <= min {
-            self.min_rtt = Some((rtt, now));
-            self.draining = None;
-            return;
-        }
-        // Before a longer round trip is believed, it is measured without our own queue.
-        match &mut self.draining {
-            None if now.since(at) > MIN_RTT_AGE => {
-                let until = now + rtt.saturating_mul(2).max(Duration::from_millis(10));
-                self.draining = Some((until, rtt));
-            }
-            None => {}
-            Some((until, best)) => {
-                *best = rtt.min(*best);
-                if now >= *until {
-                    self.min_rtt = Some((*best, now));
-                    self.draining = None;
-                }
-            }
+    /// The mean, not the minimum: where small writes wait for each other on the way (Nagle's
+    /// algorithm in a proxy), the shortest round trip says nothing about the usual one, and a cap
+    /// made from it would starve the link. PING is such a small write, so it does not count here.
+    fn sample_round_trip(&mut self, now: Time, mark: Mark) {
+        let sample = now.since(mark.at);
+        if mark.shallow {
+            let mean = self
+                .round_trip
+                .map_or(sample, |(mean, _)| mean.saturating_mul(7).saturating_add(sample) / 8);
+            self.round_trip = Some((mean, now));
+            self.draining = false;
+        } else if self.round_trip.is_none_or(|(_, at)| now.since(at) > ROUND_TRIP_AGE) {
+            self.draining = true;
         }
     }
 
@@ -207,20 +201,16 @@ impl Flight {
         self.rate.0 = self.rate.0.max(rate);
     }
 
-    fn cap(&self, now: Time) -> u64 {
-        let Some((rtt, _)) = self.min_rtt else {
+    fn cap(&self) -> u64 {
+        let rate = self.rate.0.max(self.rate.1);
+        let Some((rtt, _)) = self.round_trip.filter(|_| rate > 0 && !self.draining) else {
             return FIRST;
         };
-        let rate = self.rate.0.max(self.rate.1);
-        if rate == 0 {
-            return FIRST;
-        }
-        let draining = self.draining.is_some_and(|(until, _)| now < until);
-        let span = match (draining, self.startup.full) {
-            (true, _) => rtt / 2,
-            (false, false) => rtt.saturating_mul(2).saturating_add(SLACK),
+        let span = if self.startup.full {
             // Once the pipe is full, all that is sent beyond it is a queue for urgent bytes.
-            (false, true) => rtt.saturating_add(rtt / 4).saturating_add(SLACK),
+            rtt.saturating_add(rtt / 4).saturating_add(SLACK)
+        } else {
+            rtt.saturating_mul(2).saturating_add(SLACK)
         };
         let bytes = u128::from(rate).saturating_mul(span.as_nanos()) / 1_000_000_000;
         u64::try_from(bytes).unwrap_or(u64::MAX).max(FLOOR)
@@ -238,14 +228,12 @@ mod tests {
         let per_step = rate / 10_000;
         let mut now = Time::default();
         let mut flight = Flight::new(now);
-        // The first PING of a link travels before any data.
-        flight.sample_rtt(now, rtt);
         let (mut queue, mut served) = (0u64, 0u64);
         let mut receipts: VecDeque<(Time, u64)> = VecDeque::new();
         let mut queues = Vec::new();
         for tick in 0..seconds * 10_000 {
             now = now + step;
-            let room = flight.room(now).min(256 << 10).min((1 << 30) - queue);
+            let room = flight.room().min(256 << 10).min((1 << 30) - queue);
             if room > 0 {
                 flight.sent(now, room, false);
                 queue += room;

@@ -76,6 +76,7 @@ pub(crate) struct Link {
     pub(crate) pong: Option<Ping>,
     pub(crate) ping_due: bool,
     pub(crate) rtt: Option<Duration>,
+    pub(crate) min_rtt: Option<Duration>,
     received: u64,
     receipted: u64,
     pub(crate) goaway_sent: bool,
@@ -96,6 +97,7 @@ impl Link {
             pong: None,
             ping_due: false,
             rtt: None,
+            min_rtt: None,
             received: 0,
             receipted: 0,
             goaway_sent: false,
@@ -127,6 +129,6 @@ impl Link {
 
     /// How long a round trip takes, for deciding how often a window may grow.
     pub(crate) fn round_trip(&self) -> Duration {
-        self.flight.min_rtt().or(self.rtt).unwrap_or(Duration::from_millis(1))
+        self.flight.round_trip().or(self.rtt).unwrap_or(Duration::from_millis(1))
     }
 }

@@ -80,7 +80,7 @@ impl Carrier {
 
     /// Encodes what the session has for the link behind `output`; whether there was anything.
     pub(crate) fn fill(&mut self, session: &mut Session, now: Time) -> Result<bool, Failure> {
-        if !session.wants_transmit(now) {
+        if !session.wants_transmit() {
             return Ok(false);
         }
         self.batch.clear();

@@ -79,7 +79,10 @@ pub struct Unacknowledged {
 #[non_exhaustive]
 pub enum SessionError {
     /// Another process answers at the peer's address: it knows nothing of the session.
-    #[error("the peer restarted and lost the session; {} stream(s) have unacknowledged bytes", unacknowledged.len())]
+    #[error(
+        "the peer restarted and lost the session; not acknowledged: {}",
+        streams(unacknowledged)
+    )]
     PeerRestarted {
         /// From where a new session would have to go on.
         unacknowledged: Vec<Unacknowledged>,
@@ -322,6 +325,13 @@ pub enum BindError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+fn streams(unacknowledged: &[Unacknowledged]) -> String {
+    match unacknowledged.len() {
+        1 => "1 stream".into(),
+        count => format!("{count} streams"),
+    }
 }
 
 fn tries(attempts: u32) -> String {

@@ -306,7 +306,7 @@ impl State {
         effects.openings |= std::mem::take(&mut self.closing);
         // A session that has said everything hangs up; it need not wait for the peer to do so.
         let over = self.session.is_attached() && self.session.is_drained();
-        effects.transmit = sooner || over || self.session.wants_transmit(now);
+        effects.transmit = sooner || over || self.session.wants_transmit();
     }
 
     fn take(&mut self, now: Time, event: Event, effects: &mut Effects) {

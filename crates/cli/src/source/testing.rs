@@ -122,6 +122,10 @@ impl Writer for MemoryWriter {
     async fn finish(&mut self) -> Result<(), Failure> {
         let mut held = self.memory.held.subscribe();
         held.wait_for(|held| !held).await.expect("a sender");
+        // As with a real session: nobody acknowledges an end any more.
+        if let Some(why) = self.memory.ended.borrow().clone() {
+            return Err(Failure::Lost(why));
+        }
         self.memory.with(&self.name, |entry| entry.finished = true);
         Ok(())
     }

@@ -225,7 +225,7 @@ impl Session {
             attached: link.is_some(),
             epoch: self.epoch,
             rtt: link.and_then(|link| link.rtt),
-            min_rtt: link.and_then(|link| link.flight.min_rtt()),
+            min_rtt: link.and_then(|link| link.min_rtt),
             in_flight: link.map_or(0, |link| link.flight.in_flight()),
             retained: self.retained,
             retained_limit: self.config.send_buffer,

@@ -266,7 +266,7 @@ impl Session {
         if link.keepalive.answered(id) {
             let rtt = now.since(Time::from_nanos(time));
             link.rtt = Some(rtt);
-            link.flight.sample_rtt(now, rtt);
+            link.min_rtt = Some(link.min_rtt.map_or(rtt, |min| min.min(rtt)));
             self.totals.pings_answered = self.totals.pings_answered.saturating_add(1);
             self.events.push_back(Event::HeartbeatAnswered { rtt });
         }

@@ -61,7 +61,7 @@ const OVERHEAD: usize = 28;
 
 impl Session {
     /// Whether [`Session::poll_transmit`] may have something to hand out.
-    pub fn wants_transmit(&self, now: Time) -> bool {
+    pub fn wants_transmit(&self) -> bool {
         let Some(link) = &self.link else { return false };
         let close = match &self.phase {
             Phase::Open => false,
@@ -76,7 +76,7 @@ impl Session {
             || link.close_ack_due
             || close
             || !self.owing.is_empty()
-            || (!self.scheduler.is_empty() && link.flight.room(now) > 0)
+            || (!self.scheduler.is_empty() && link.flight.room() > 0)
     }
 
     /// Appends the next batch for the link: at most [`limits::CONTROL_BATCH`] control frames and
@@ -204,7 +204,7 @@ impl Session {
 
     fn data_frames(&mut self, now: Time, out: &mut Vec<Transmit>) {
         let Some(link) = &self.link else { return };
-        let mut room = usize::try_from(link.flight.room(now)).unwrap_or(usize::MAX);
+        let mut room = usize::try_from(link.flight.room()).unwrap_or(usize::MAX);
         let mut raw = 0usize;
         let alone = limits::MAX_FRAME.min(self.peer.max_frame);
         while room > 0 && raw < limits::BATCH {

@@ -33,6 +33,10 @@ pub(super) async fn start(target: String) -> io::Result<(String, Scissors)> {
 async fn forward(mut near: TcpStream, target: String, mut cuts: watch::Receiver<u64>) {
     cuts.borrow_and_update();
     let Ok(mut far) = TcpStream::connect(target).await else { return };
+    for socket in [&near, &far] {
+        // Without this every short batch would wait for an acknowledgement of the one before.
+        let _ = socket.set_nodelay(true);
+    }
     tokio::select! {
         // How a connection ended does not matter here: both sides see it.
         _ = copy_bidirectional(&mut near, &mut far) => {}
