@@ -156,11 +156,7 @@ impl Scheduler {
         let class = self.pick_class(now)?;
         loop {
             let queue = self.classes.get_mut(class)?;
-            let (list, place) = if queue.new.is_empty() {
-                (&mut queue.old, Place::Old)
-            } else {
-                (&mut queue.new, Place::New)
-            };
+            let list = if queue.new.is_empty() { &mut queue.old } else { &mut queue.new };
             let id = *list.front()?;
             let Some(flow) = self.flows.get_mut(&id) else {
                 list.pop_front();
@@ -172,7 +168,6 @@ impl Scheduler {
             list.pop_front();
             flow.deficit = flow.deficit.saturating_add(QUANTUM);
             flow.place = Place::Old;
-            debug_assert!(place == Place::Old || place == Place::New);
             queue.old.push_back(id);
         }
     }

@@ -9,7 +9,6 @@ use crate::error::ResumeError;
 use crate::event::Event;
 use crate::limits;
 use crate::link::{Attachment, Link};
-use crate::stream::recv::RecvEnd;
 use crate::stream::send::SendState;
 use crate::stream::{Owed, Stream};
 use crate::time::Time;
@@ -255,12 +254,11 @@ fn describe(stream: &mut Stream) -> ResumeStream {
         };
         (half.sent(), end)
     });
-    let recv_end = |end: Option<RecvEnd>| end.is_some();
     let (received, acked, limit, stop, known) = match &mut stream.recv {
         Some(half) => {
             let received = half.delivered();
             let (acked, limit) = half.claim();
-            (received, acked, limit, half.stopped().is_some(), recv_end(half.end()))
+            (received, acked, limit, half.stopped().is_some(), half.end().is_some())
         }
         None => (0, 0, 0, false, false),
     };

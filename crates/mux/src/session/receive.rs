@@ -133,7 +133,7 @@ impl Session {
 
     fn credit(&mut self, now: Time, credit: Credit) -> Result<(), LinkError> {
         const KIND: FrameKind = FrameKind::CREDIT;
-        let Some((_, send)) = self.sending(KIND, credit.stream)? else {
+        let Some(send) = self.sending(KIND, credit.stream)? else {
             return Ok(());
         };
         let credited = send
@@ -215,7 +215,7 @@ impl Session {
     }
 
     fn peer_stop(&mut self, now: Time, stop: Stop) -> Result<(), LinkError> {
-        let Some((_, send)) = self.sending(FrameKind::STOP, stop.stream)? else {
+        let Some(send) = self.sending(FrameKind::STOP, stop.stream)? else {
             return Ok(());
         };
         if send.outcome().is_none() {
@@ -304,18 +304,17 @@ impl Session {
     }
 
     /// The sending half a frame is for; `None` when the stream is gone for good.
-    #[allow(clippy::type_complexity, reason = "two borrows of one stream")]
     fn sending(
         &mut self,
         kind: FrameKind,
         id: StreamId,
-    ) -> Result<Option<(&mut crate::stats::Counters, &mut SendHalf)>, LinkError> {
+    ) -> Result<Option<&mut SendHalf>, LinkError> {
         self.check_existed(kind, id)?;
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(None);
         };
         match &mut stream.send {
-            Some(send) => Ok(Some((&mut stream.counters, send))),
+            Some(send) => Ok(Some(send)),
             None => Err(protocol(kind, Some(id), "the stream has no half in this direction")),
         }
     }
