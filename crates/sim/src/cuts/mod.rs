@@ -37,6 +37,8 @@ const WIRE: u64 = 128 << 10;
 /// A session that always does the same.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    /// Decides what its applications do.
+    pub seed: u64,
     /// What every stream is encoded with.
     pub codec: CodecId,
     /// Bytes from the client and from the server after the handshake, without any cut.
@@ -77,9 +79,9 @@ impl Recording {
     ///
     /// # Errors
     /// When even that fails.
-    pub fn new(codec: CodecId) -> Result<Self, Failure> {
+    pub fn new(seed: u64, codec: CodecId) -> Result<Self, Failure> {
         let shared = Codecs::new(Arc::new(Registry::builtin()), usize::MAX);
-        let mut recording = Self { codec, wire: [0; 2], raw: 8 << 10, shared };
+        let mut recording = Self { seed, codec, wire: [0; 2], raw: 8 << 10, shared };
         while recording.wire.iter().sum::<u64>() < WIRE {
             recording.raw += 2 << 10;
             let mut pair = Pair::new(&recording);
@@ -96,12 +98,12 @@ impl Recording {
     /// What went wrong, with the numbers that show it again.
     pub fn cut(&self, direction: usize, phase: u64) -> Result<Tally, Failure> {
         let mut pair = Pair::new(self);
-        pair.stage.rng = Rng::new(phase * 2 + direction as u64);
+        pair.stage.rng = Rng::new((self.seed << 16) ^ (phase * 2 + direction as u64));
         let plan = Cuts { direction, next: phase, last: self.wire[direction] };
-        let codec = self.codec;
+        let Self { seed, codec, .. } = *self;
         pair.play(Some(plan)).map_err(|why| {
             let missing = pair.stage.model.missing();
-            format!("codec {codec}, direction {direction}, phase {phase}: {why}{missing}")
+            format!("session {seed}, codec {codec}, direction {direction}, phase {phase}: {why}{missing}")
         })?;
         let model = &pair.stage.model;
         let (written, read) = (model.bytes_written(), model.bytes_read());
