@@ -1,8 +1,7 @@
 //! How much memory codec contexts may hold, and where spare contexts wait for reuse.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::{Codec, Decoder, DecoderLimits, Encoder, EncoderConfig};
 use crate::error::CodecError;
@@ -23,7 +22,9 @@ use crate::limits;
 /// ```
 pub struct ContextBudget {
     limit: usize,
-    used: AtomicUsize,
+    /// A larger budget that has to agree, and the bytes for which it need not.
+    within: Option<(Arc<ContextBudget>, usize)>,
+    used: Mutex<usize>,
     encoders: Mutex<Vec<EncoderLease>>,
     decoders: Mutex<Vec<DecoderLease>>,
 }
@@ -34,9 +35,28 @@ impl ContextBudget {
 
     /// A budget of `limit` bytes. With 0 every payload stands alone.
     pub fn new(limit: usize) -> Arc<Self> {
+        Self::with(limit, None)
+    }
+
+    /// A budget of `limit` bytes of which the first `own` are its own and the rest is taken from
+    /// `shared`: so that many small users are safe from a large one, and all together stay bounded.
+    ///
+    /// ```
+    /// use p2_codec::ContextBudget;
+    ///
+    /// let shared = ContextBudget::new(64 << 20);
+    /// let one = ContextBudget::within(&shared, 4 << 20, 32 << 20);
+    /// assert_eq!((one.limit(), shared.used()), (32 << 20, 0));
+    /// ```
+    pub fn within(shared: &Arc<Self>, own: usize, limit: usize) -> Arc<Self> {
+        Self::with(limit, Some((shared.clone(), own)))
+    }
+
+    fn with(limit: usize, within: Option<(Arc<Self>, usize)>) -> Arc<Self> {
         Arc::new(Self {
             limit,
-            used: AtomicUsize::new(0),
+            within,
+            used: Mutex::new(0),
             encoders: Mutex::default(),
             decoders: Mutex::default(),
         })
@@ -54,7 +74,7 @@ impl ContextBudget {
 
     /// Bytes charged now, spare contexts included. Never over the limit.
     pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        *self.lock()
     }
 
     /// An encoder: with `keep` and room in the budget one to hold on to, else one to borrow for a
@@ -126,7 +146,12 @@ impl ContextBudget {
 
     /// Frees what a lost context was charged.
     pub(crate) fn discharge(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let mut used = self.lock();
+        let before = *used;
+        *used = before.saturating_sub(bytes);
+        if let Some((shared, own)) = &self.within {
+            shared.discharge(before.saturating_sub(*own) - used.saturating_sub(*own));
+        }
     }
 
     fn charge(&self, bytes: usize) -> bool {
@@ -140,8 +165,29 @@ impl ContextBudget {
     }
 
     fn try_charge(&self, bytes: usize) -> bool {
-        let room = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.limit);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+        let mut used = self.lock();
+        let Some(after) = used.checked_add(bytes).filter(|&sum| sum <= self.limit) else {
+            return false;
+        };
+        let agreed = self.within.as_ref().is_none_or(|(shared, own)| {
+            shared.charge(after.saturating_sub(*own) - used.saturating_sub(*own))
+        });
+        if agreed {
+            *used = after;
+        }
+        agreed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ContextBudget {
+    fn drop(&mut self) {
+        // Spare contexts are still charged.
+        let used = self.used();
+        self.discharge(used);
     }
 }
 
@@ -245,6 +291,22 @@ mod tests {
     fn gzip() -> (Arc<dyn Codec>, usize) {
         let memory = Gzip.capabilities().encoder_memory;
         (Arc::new(Gzip), memory)
+    }
+
+    #[test]
+    fn a_share_of_a_larger_budget_is_taken_and_given_back() {
+        let shared = ContextBudget::new(100);
+        let one = ContextBudget::within(&shared, 10, 200);
+        let other = ContextBudget::within(&shared, 10, 200);
+        assert!(one.charge(60) && other.charge(10));
+        assert_eq!((one.used(), other.used(), shared.used()), (60, 10, 50));
+        assert!(!other.charge(51), "only 50 are left");
+        assert!(other.charge(50));
+        assert_eq!((other.used(), shared.used()), (60, 100));
+        one.discharge(55);
+        assert_eq!((one.used(), shared.used()), (5, 50));
+        drop(other);
+        assert_eq!(shared.used(), 0);
     }
 
     #[test]

@@ -17,7 +17,9 @@ use p2_frame::CodecId;
 #[non_exhaustive]
 pub enum CodecError {
     /// No codec of this id is registered.
-    #[error("codec {codec} is not in this build: rebuild with its feature, or choose another")]
+    #[error(
+        "codec {codec} is not in this build or was not offered: rebuild with its feature, or choose another"
+    )]
     UnknownCodec {
         /// The id that was asked for.
         codec: CodecId,

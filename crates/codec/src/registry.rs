@@ -123,6 +123,12 @@ impl Registry {
         self.codecs.iter()
     }
 
+    /// Those of `ids` that are registered, and no others: what was not offered is not decoded.
+    pub fn only(&self, ids: &[CodecId]) -> Self {
+        let codecs = self.codecs.iter().filter(|codec| ids.contains(&codec.id()));
+        Self { codecs: codecs.cloned().collect() }
+    }
+
     /// What to tell a peer: the codecs of `preference` that are registered, in that order, each
     /// once, with the default limits. `none` may be among them; it is implied for every peer.
     pub fn offers(&self, preference: &[CodecId]) -> Vec<Offer> {

@@ -94,7 +94,7 @@ pub enum LinkError {
     #[error("no answer for {} s", .0.as_secs())]
     Dead(Duration),
     /// The peer broke a rule of the protocol.
-    #[error("the peer broke the protocol: {kind:?} on {stream:?}: {what}")]
+    #[error("the peer broke the protocol: {kind}{}: {what}", on(*stream))]
     Protocol {
         /// The frame that broke it.
         kind: FrameKind,
@@ -114,6 +114,10 @@ pub enum LinkError {
     /// Input for a link that is no longer the session's.
     #[error("this link was replaced by a newer one")]
     Fenced,
+}
+
+fn on(stream: Option<StreamId>) -> String {
+    stream.map_or_else(String::new, |id| format!(" on stream {id}"))
 }
 
 /// Why a resume was refused on this side: the two ends do not remember the same session.

@@ -18,7 +18,11 @@ pub(crate) struct Window {
     /// Bytes taken from the budget for growth.
     reserved: u64,
     grown_at: Option<Time>,
-    /// When the peer last said that it waits for credit.
+    /// The limit at which the peer waits or last waited.
+    blocked: u64,
+    /// The bytes up to `blocked` are still on their way.
+    blocked_ahead: bool,
+    /// When it had used its credit up and waited for more.
     blocked_at: Option<Time>,
 }
 
@@ -30,6 +34,8 @@ impl Window {
             advertised: initial,
             reserved: 0,
             grown_at: None,
+            blocked: 0,
+            blocked_ahead: false,
             blocked_at: None,
         }
     }
@@ -59,9 +65,13 @@ impl Window {
         self.advertised
     }
 
-    /// The peer waits for credit.
-    pub(crate) const fn blocked(&mut self, now: Time) {
-        self.blocked_at = Some(now);
+    /// The peer says that it waits at this limit. It counts once per limit, and only when the
+    /// bytes below it are here: growth is for credit that was used, not for the asking.
+    pub(crate) const fn blocked(&mut self, limit: u64) {
+        if limit >= self.initial && limit > self.blocked {
+            self.blocked = limit;
+            self.blocked_ahead = true;
+        }
     }
 
     /// Grows if the peer waited for it and the reader, which has left `unread` bytes, keeps up: it
@@ -71,9 +81,14 @@ impl Window {
         now: Time,
         rtt: Duration,
         max: u64,
+        received: u64,
         unread: u64,
         budget: &mut Budget,
     ) {
+        if self.blocked_ahead && received >= self.blocked {
+            self.blocked_ahead = false;
+            self.blocked_at = Some(now);
+        }
         let Some(at) = self.blocked_at else { return };
         let late = now.since(at) > KEEPS_UP.saturating_add(rtt);
         let kept_up = unread <= self.size / 2;

@@ -34,7 +34,7 @@ impl Bucket {
     }
 }
 
-/// What one link's peer has left of each budget.
+/// What a session's peer has left of each budget. A new link brings no new budgets.
 #[derive(Debug)]
 pub(crate) struct Police {
     pings: Bucket,
@@ -68,9 +68,10 @@ impl Police {
         if raw_len == 0 {
             self.empty_in_a_row = self.empty_in_a_row.saturating_add(1);
             let limit = limits::EMPTY_DATA_IN_A_ROW;
-            return allow(self.empty_in_a_row <= limit, "empty DATA frames in a row", limit.into());
+            allow(self.empty_in_a_row <= limit, "empty DATA frames in a row", limit.into())?;
+        } else {
+            self.empty_in_a_row = 0;
         }
-        self.empty_in_a_row = 0;
         let overhead = limits::SMALL_FRAME.saturating_sub(u64::from(raw_len));
         if overhead == 0 {
             return Ok(());

@@ -123,10 +123,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Streams that the peer may have open at once: 1 to 1,000,000. Default 1,024.
+    /// Streams that the peer may have open at once: up to 1,000,000, and 0 for a side that takes
+    /// none. Default 1,024.
     pub fn max_streams(mut self, streams: u64) -> Self {
         let most = p2_mux::limits::MAX_STREAMS_SETTABLE;
-        self.settings.config.max_streams = streams.clamp(1, most);
+        self.settings.config.max_streams = streams.min(most);
         self
     }
 

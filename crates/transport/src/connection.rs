@@ -77,18 +77,24 @@ impl Connection {
             let arrival = self.shared().arrivals.notified();
             tokio::pin!(arrival);
             arrival.as_mut().enable();
-            let (accepted, ended) = self.shared().with(|state| {
+            let accepted = self.shared().with(|state| {
+                // A session that is over in order has no stream left that nobody took; of any other
+                // there is nothing left to deliver.
+                if state.session.ended().is_some() {
+                    return Accepted::Ended;
+                }
                 let id = state.session.accept();
-                let accepted = id.and_then(|id| Some((id, state.session.options(id).cloned()?)));
-                (accepted, state.session.ended().is_some())
+                let taken = id.and_then(|id| Some((id, state.session.options(id).cloned()?)));
+                taken.map_or(Accepted::Nothing, |(id, options)| Accepted::Stream(id, options))
             });
-            if let Some((id, options)) = accepted {
-                let stream = self.stream(id, options, false);
-                self.announce_opened(&stream, false);
-                return Some(stream);
-            }
-            if ended {
-                return None;
+            match accepted {
+                Accepted::Stream(id, options) => {
+                    let stream = self.stream(id, options, false);
+                    self.announce_opened(&stream, false);
+                    return Some(stream);
+                }
+                Accepted::Ended => return None,
+                Accepted::Nothing => {}
             }
             arrival.await;
         }
@@ -165,6 +171,23 @@ impl Connection {
         self.shared().ended().await.map(|summary| SessionSummary::clone(&summary))
     }
 
+    /// Waits until no link carries the session. After its end that is when the last frames, such as
+    /// the answer to the peer's farewell, have left; a program may exit then.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn hung_up(&self) {
+        loop {
+            let hung_up = self.shared().hung_up.notified();
+            tokio::pin!(hung_up);
+            hung_up.as_mut().enable();
+            if !self.shared().with(|state| state.session.is_attached()) {
+                return;
+            }
+            hung_up.await;
+        }
+    }
+
     fn try_open(&self, options: &StreamOptions) -> Result<Option<Stream>, StreamError> {
         let open = options.to_open();
         let opened =
@@ -211,6 +234,13 @@ impl Connection {
         let (id, label, name) = (stream.id(), stream.label(), stream.name().to_owned());
         self.shared().announce(SessionEvent::StreamOpened { id, label, name, ours });
     }
+}
+
+/// What came of asking for a stream that the peer opened.
+enum Accepted {
+    Stream(StreamId, OpenOptions),
+    Nothing,
+    Ended,
 }
 
 impl Drop for Inner {

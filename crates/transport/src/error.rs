@@ -39,7 +39,7 @@ pub enum StreamError {
     },
     /// The session as a whole is over.
     #[error("the session has ended: {0}")]
-    Session(SessionError),
+    Session(Arc<SessionError>),
 }
 
 impl From<StreamError> for std::io::Error {
@@ -136,8 +136,13 @@ pub enum SessionError {
         unacknowledged: Vec<Unacknowledged>,
     },
     /// One side broke the protocol; nothing is guessed, the session ends.
-    #[error("protocol error: {0}")]
-    Protocol(String),
+    #[error("protocol error: {why}")]
+    Protocol {
+        /// Which rule.
+        why: String,
+        /// Bytes that were not acknowledged by then.
+        unacknowledged: Vec<Unacknowledged>,
+    },
 }
 
 /// Why no session could be made or resumed.
@@ -281,12 +286,14 @@ impl ConnectError {
         }
     }
 
-    /// How long the peer asked to wait.
+    /// How long the peer or the dialler asked to wait.
     pub(crate) fn retry_after(&self) -> Duration {
-        match self {
-            Self::Busy { retry_after, .. } => (*retry_after).min(Duration::from_secs(60)),
+        let wait = match self {
+            Self::Busy { retry_after, .. } => *retry_after,
+            Self::Dial(error) => error.retry_after(),
             _ => Duration::ZERO,
-        }
+        };
+        wait.min(Duration::from_secs(60))
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) async fn client(
     target: &str,
 ) -> Result<Shaken, Failure> {
     let mut heard = 0;
+    let limit = limit.saturating_add(link.patience);
     let shaken = tokio::time::timeout(limit, exchange(link, local, purpose, &mut heard)).await;
     let target = target.to_owned();
     let error = match shaken {
@@ -83,6 +84,9 @@ pub(crate) async fn turn_away(
 ) -> TurnedAway {
     let code = match error {
         ResumeError::SessionEnded(ended) => ended.code,
+        ResumeError::ClaimsMore { .. }
+        | ResumeError::ClaimsLess { .. }
+        | ResumeError::SentLess { .. } => ErrorCode::OFFSET,
         _ => ErrorCode::PROTOCOL,
     };
     let reason = error.to_string().chars().take(60).collect();
@@ -140,7 +144,7 @@ pub(crate) fn refused(target: &str, refuse: &Refuse, ours: String) -> ConnectErr
         RefuseCode::DENIED => ConnectError::Denied { target, why },
         RefuseCode::VERSION => ConnectError::Version { target, why },
         RefuseCode::NO_CODEC => ConnectError::NoCodec { target, ours, theirs: "others".into() },
-        RefuseCode::BUSY | RefuseCode::LIMIT => ConnectError::Busy { target, why, retry_after },
+        RefuseCode::BUSY => ConnectError::Busy { target, why, retry_after },
         RefuseCode::PROTOCOL => ConnectError::Protocol { target, why },
         RefuseCode::SHUTTING_DOWN | RefuseCode::STALE => {
             ConnectError::Refused { target, why, transient: true }

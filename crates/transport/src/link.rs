@@ -1,6 +1,6 @@
 //! One byte pipe to the peer. It dies often; the session does not.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -32,6 +32,8 @@ pub struct Link {
     pub junk_limit: usize,
     /// Both ends are on this machine.
     pub local: bool,
+    /// How much longer than usual the handshake may take: the link is still being made.
+    pub patience: Duration,
     /// Asked, for two seconds at most, when the link ends before its handshake did.
     pub explain: Option<Explain>,
 }
@@ -50,6 +52,7 @@ impl Link {
             integrity: false,
             junk_limit: 0,
             local: false,
+            patience: Duration::ZERO,
             explain: None,
         }
     }
@@ -69,6 +72,12 @@ impl Link {
     /// Says whether both ends are on this machine.
     pub fn local(mut self, local: bool) -> Self {
         self.local = local;
+        self
+    }
+
+    /// Gives the handshake this much longer.
+    pub fn patience(mut self, more: Duration) -> Self {
+        self.patience = more;
         self
     }
 

@@ -204,7 +204,7 @@ impl ServerBuilder {
         self.settings.bound_heartbeat();
         let (arrivals, accepted) = mpsc::channel(self.max_sessions.max(1));
         Arc::new(Inner {
-            codecs: Codecs::new(self.settings.registry.clone()),
+            codecs: Codecs::new(&self.settings.registry, &self.settings.preference()),
             settings: self.settings,
             budget: ProcessBudget::new(self.budget),
             ttl: self.session_ttl,
@@ -250,7 +250,8 @@ impl Server {
     ///
     /// Call it inside a tokio runtime.
     pub fn serve_link(&self, link: Link) {
-        tokio::spawn(accept::serve(self.inner.clone(), link, None));
+        let place = self.inner.gate.enter(None);
+        tokio::spawn(accept::serve(self.inner.clone(), link, place));
     }
 
     /// Stops listening, takes no new sessions, asks every client to end (they may finish their

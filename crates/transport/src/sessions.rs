@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -36,6 +36,9 @@ struct Inner {
     tombs: HashMap<[u8; 16], (Secret, u64, KnownState)>,
     /// In the order of their deaths.
     buried: VecDeque<[u8; 16]>,
+    /// Ended, while somebody still works on what they brought. They need their place until then, or
+    /// a peer that opens, closes and comes again could pile up work without end.
+    lingering: Vec<Weak<Shared>>,
     closing: bool,
 }
 
@@ -138,8 +141,9 @@ impl Sessions {
 
     /// The session, for a link that has proven that it may have it, and so knows of it.
     ///
-    /// Takeovers from a link that moved nothing are limited: somebody fights for the session.
-    pub(crate) fn take_over(&self, id: &[u8; 16]) -> Result<Arc<Shared>, Denied> {
+    /// Takeovers from a link that moved nothing are limited: somebody fights for the session. One
+    /// whose `epoch` is not the highest will be refused and does not count.
+    pub(crate) fn take_over(&self, id: &[u8; 16], epoch: u64) -> Result<Arc<Shared>, Denied> {
         let mut inner = self.lock();
         let live = inner.live.get_mut(id).filter(|live| !live.leaving).ok_or(Denied::Gone)?;
         live.heard = true;
@@ -147,7 +151,10 @@ impl Sessions {
         while live.takeovers.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             live.takeovers.pop_front();
         }
-        let look = |state: &mut State| (state.session.is_attached(), state.session.progress());
+        let look = |state: &mut State| {
+            let attached = state.session.is_attached() && epoch > state.session.epoch();
+            (attached, state.session.progress())
+        };
         let (attached, progress) = live.shared.with(look);
         let moved = std::mem::replace(&mut live.progress, progress) < progress;
         if attached && !moved {
@@ -173,6 +180,10 @@ impl Sessions {
     pub(crate) fn bury(&self, id: &[u8; 16], state: Option<KnownState>) -> bool {
         let mut inner = self.lock();
         let Some(live) = inner.live.remove(id) else { return false };
+        // One that made room has given its place up already.
+        if !live.leaving {
+            inner.lingering.push(Arc::downgrade(&live.shared));
+        }
         let (Some(state), true) = (state, live.heard) else { return false };
         let epoch = live.shared.with(|state| state.session.epoch());
         inner.tombs.insert(*id, (live.secret, epoch, state));
@@ -212,8 +223,10 @@ impl Sessions {
 
 impl Inner {
     /// Sessions that need their place.
-    fn staying(&self) -> usize {
-        self.live.values().filter(|live| !live.leaving).count()
+    fn staying(&mut self) -> usize {
+        self.lingering.retain(|shared| shared.strong_count() > 0);
+        let live = self.live.values().filter(|live| !live.leaving).count();
+        live.saturating_add(self.lingering.len())
     }
 
     /// The session whose place a newcomer may have: one whose client never spoke, else, while more
@@ -303,9 +316,11 @@ mod tests {
         attach(&shared, 1);
         sessions.add([1; 16], secret(), shared, None);
         for _ in 0..TAKEOVERS {
-            assert!(sessions.take_over(&[1; 16]).is_ok());
+            assert!(sessions.take_over(&[1; 16], u64::MAX).is_ok());
         }
-        assert!(matches!(sessions.take_over(&[1; 16]), Err(Denied::Often(wait)) if wait <= MINUTE));
+        assert!(
+            matches!(sessions.take_over(&[1; 16], u64::MAX), Err(Denied::Often(wait)) if wait <= MINUTE)
+        );
     }
 
     #[test]
@@ -316,7 +331,7 @@ mod tests {
         sessions.add([1; 16], secret(), shared.clone(), None);
         for n in 0..3 * TAKEOVERS as u64 {
             deliver(&shared, n);
-            assert!(sessions.take_over(&[1; 16]).is_ok(), "{n}");
+            assert!(sessions.take_over(&[1; 16], u64::MAX).is_ok(), "{n}");
         }
     }
 
@@ -325,7 +340,7 @@ mod tests {
         let sessions = Sessions::new(1);
         sessions.add([1; 16], secret(), session(), None);
         for _ in 0..3 * TAKEOVERS {
-            assert!(sessions.take_over(&[1; 16]).is_ok());
+            assert!(sessions.take_over(&[1; 16], u64::MAX).is_ok());
         }
     }
 
@@ -340,13 +355,13 @@ mod tests {
         (0..SESSIONS).for_each(|n| sessions.detach(&id(n)));
         assert_eq!(sessions.count(), (SESSIONS, SESSIONS), "nobody had to go");
         for (n, shared) in all.iter().enumerate().skip(DETACHED + 1) {
-            assert!(sessions.take_over(&id(n)).is_ok());
+            assert!(sessions.take_over(&id(n), u64::MAX).is_ok());
             attach(shared, 1);
         }
         let victim = sessions.make_room().expect("room").expect("somebody has to go for it");
         assert!(Arc::ptr_eq(&victim, &all[0]), "the oldest");
         assert!(sessions.add([255; 16], secret(), session(), None));
-        assert!(matches!(sessions.take_over(&id(0)), Err(Denied::Gone)));
+        assert!(matches!(sessions.take_over(&id(0), u64::MAX), Err(Denied::Gone)));
         assert!(sessions.make_room().is_err(), "the rest of the waiting ones are kept");
     }
 
@@ -373,7 +388,7 @@ mod tests {
         let place = arrivals.try_reserve_owned().ok();
         sessions.add([1; 16], secret(), session(), place);
         assert!(sessions.is_unheard(&[1; 16]));
-        assert!(sessions.take_over(&[1; 16]).is_ok());
+        assert!(sessions.take_over(&[1; 16], u64::MAX).is_ok());
         assert!(!sessions.is_unheard(&[1; 16]));
         assert!(sessions.heard(&[1; 16]).is_some(), "its place is still there to be taken");
     }
@@ -389,6 +404,6 @@ mod tests {
         assert!(sessions.look_up(&id(0)).is_none());
         let tomb = sessions.look_up(&id(1)).expect("remembered");
         assert_eq!(tomb.state, KnownState::Closed);
-        assert!(matches!(sessions.take_over(&id(1)), Err(Denied::Gone)));
+        assert!(matches!(sessions.take_over(&id(1), u64::MAX), Err(Denied::Gone)));
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) arrivals: Notify,
     /// A stream can be opened again.
     pub(crate) openings: Notify,
+    /// A link has come to its end.
+    pub(crate) hung_up: Notify,
     /// Dial now.
     pub(crate) retry: Notify,
     pub(crate) link: watch::Sender<LinkState>,
@@ -47,6 +49,7 @@ impl Shared {
             work: Notify::new(),
             arrivals: Notify::new(),
             openings: Notify::new(),
+            hung_up: Notify::new(),
             retry: Notify::new(),
             link: watch::Sender::new(LinkState::Connecting { attempt: 1 }),
             fence: watch::Sender::new(0),
@@ -88,7 +91,7 @@ impl Shared {
         self.with(|state| {
             if state.session.ended().is_none() {
                 let (code, reason) = match &error {
-                    SessionError::Protocol(what) => (ErrorCode::PROTOCOL, what.clone()),
+                    SessionError::Protocol { why, .. } => (ErrorCode::PROTOCOL, why.clone()),
                     SessionError::Expired { .. } => (ErrorCode::TIMEOUT, "expired".into()),
                     SessionError::Aborted { code, reason } => (*code, reason.clone()),
                     _ => (ErrorCode::CANCELLED, String::new()),
@@ -96,6 +99,12 @@ impl Shared {
                 state.fail(error, code, &reason);
             }
         });
+    }
+
+    /// Ends the session because the two ends do not remember the same.
+    pub(crate) fn fail_protocol(&self, why: String) {
+        let unacknowledged = self.with(|state| state.unacknowledged());
+        self.fail(SessionError::Protocol { why, unacknowledged });
     }
 
     /// A link carries the session; links before it have to go.

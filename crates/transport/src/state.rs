@@ -1,6 +1,11 @@
 //! What a session's lock protects: the session itself, and what is known of it beside.
 
-use std::{collections::HashMap, sync::Arc, task::Waker, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    task::Waker,
+    time::Duration,
+};
 
 use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, Time};
 
@@ -30,7 +35,9 @@ pub(crate) struct State {
     waiting: HashMap<StreamId, Wakers>,
     ledger: Ledger,
     /// Why the session was ended here; says more than the session itself knows.
-    failure: Option<SessionError>,
+    failure: Option<Arc<SessionError>>,
+    /// Why the peer ended it: made once, for it lists every stream, and every stream asks.
+    closed_by_peer: OnceLock<Arc<SessionError>>,
     failed_offsets: HashMap<StreamId, (u64, u32)>,
     /// Streams that were given up here, and why.
     broken: HashMap<StreamId, StreamError>,
@@ -73,6 +80,7 @@ impl State {
             waiting: HashMap::new(),
             ledger: Ledger::default(),
             failure: None,
+            closed_by_peer: OnceLock::new(),
             failed_offsets: HashMap::new(),
             broken: HashMap::new(),
             farewell_sent: false,
@@ -134,7 +142,7 @@ impl State {
     /// The peer has no such session any more. If only the farewell was missing, that is as good.
     pub(crate) fn forgotten(&mut self, why: impl FnOnce(Vec<Unacknowledged>) -> SessionError) {
         if self.session.ended().is_none() {
-            self.failure = Some(why(self.unacknowledged()));
+            self.failure = Some(Arc::new(why(self.unacknowledged())));
             if self.session.confirm_closed() {
                 self.failure = None;
             }
@@ -167,7 +175,7 @@ impl State {
 
     /// Ends the session for a reason that it does not know itself.
     pub(crate) fn fail(&mut self, error: SessionError, code: ErrorCode, reason: &str) {
-        self.failure = Some(error);
+        self.failure = Some(Arc::new(error));
         self.session.abort(code, reason);
     }
 
@@ -225,16 +233,20 @@ impl State {
     }
 
     /// Why the session is over, for whoever still wants something of it.
-    pub(crate) fn session_error(&self, ended: &Ended) -> SessionError {
+    pub(crate) fn session_error(&self, ended: &Ended) -> Arc<SessionError> {
         if let Some(failure) = &self.failure {
             return failure.clone();
         }
         let (code, reason) = (ended.code, ended.reason.clone());
         match (ended.by_peer, code) {
-            (false, ErrorCode::NO_ERROR) => SessionError::Closed,
-            (false, _) => SessionError::Aborted { code, reason },
+            (false, ErrorCode::NO_ERROR) => Arc::new(SessionError::Closed),
+            (false, _) => Arc::new(SessionError::Aborted { code, reason }),
             (true, _) => {
-                SessionError::ClosedByPeer { code, reason, unacknowledged: self.unacknowledged() }
+                let made = self.closed_by_peer.get_or_init(|| {
+                    let unacknowledged = self.unacknowledged();
+                    Arc::new(SessionError::ClosedByPeer { code, reason, unacknowledged })
+                });
+                made.clone()
             }
         }
     }
@@ -364,7 +376,7 @@ impl State {
     fn outcome(&self, now: Time, ended: &Ended) -> Outcome {
         let in_order = self.failure.is_none() && ended.code == ErrorCode::NO_ERROR;
         if !in_order || !self.unacknowledged().is_empty() {
-            return Err(self.session_error(ended));
+            return Err(SessionError::clone(&self.session_error(ended)));
         }
         let without = self.last_outage(now);
         let frame = Frame {

@@ -83,7 +83,7 @@ impl Supervisor {
         Self {
             shared,
             dial,
-            codecs: Codecs::new(settings.registry.clone()),
+            codecs: Codecs::new(&settings.registry, &settings.preference()),
             settings,
             name,
             timeout,
@@ -298,7 +298,7 @@ impl Supervisor {
         });
         if let Err(error) = attached {
             let told = handshake::turn_away(link, output, established.crc, &error).await;
-            self.shared.fail(SessionError::Protocol(error.to_string()));
+            self.shared.fail_protocol(error.to_string());
             told.hung_up().await;
             return false;
         }

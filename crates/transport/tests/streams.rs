@@ -219,19 +219,19 @@ async fn close_drains_and_both_sides_agree() {
     let server = server().await;
     let (near, far) = pair(&server, &server.local_addr()).await;
     let (mut ours, mut theirs) = stream(&near, &far, "last words").await;
-    ours.write_chunk(log(5, 500_000)).await.expect("written");
+    ours.write_chunk(log(5, 200_000)).await.expect("written");
     ours.start_finish();
     drop(ours);
     let closing = tokio::spawn({
         let near = near.clone();
         async move { near.close().await }
     });
-    assert_eq!(read_all(&mut theirs).await, log(5, 500_000));
+    assert_eq!(read_all(&mut theirs).await, log(5, 200_000));
     drop(theirs);
     let summary = within("close", closing).await.expect("no panic").expect("in order");
-    assert_eq!((summary.lost, summary.duplicated, summary.raw_sent), (0, 0, 500_000));
+    assert_eq!((summary.lost, summary.duplicated, summary.raw_sent), (0, 0, 200_000));
     let theirs = within("closed", far.closed()).await.expect("in order");
-    assert_eq!(theirs.raw_received, 500_000);
+    assert_eq!(theirs.raw_received, 200_000);
     assert!(far.accept_stream().await.is_none());
     assert!(near.open_stream(StreamOptions::named("late")).await.is_err());
 }

@@ -142,6 +142,10 @@ impl Hello {
         len_at_most(KIND, "length of agent", self.agent.len(), MAX_AGENT)?;
         len_at_most(KIND, "number of codecs", self.codecs.len(), MAX_CODECS)?;
         in_range(KIND, "max_frame", max_frame.into(), MIN_MAX_FRAME.into(), MAX_RAW.into())?;
+        for offer in &self.codecs {
+            let (max_raw, least) = (offer.max_raw.into(), MIN_MAX_FRAME.into());
+            in_range(KIND, "max_raw of a codec", max_raw, least, u32::MAX.into())?;
+        }
         at_most(KIND, "initial_window", initial_window, MAX_OFFSET)?;
         at_most(KIND, "max_streams", max_streams, MAX_STREAMS)?;
         let known = Self::AUTH_TOKEN | Self::AUTH_RESUME | Self::AUTH_CRC;

@@ -106,7 +106,9 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Adds one; true when it was the last.
-    pub(super) fn add(&mut self, part: Resume, max: usize) -> Result<bool, HandshakeError> {
+    pub(super) fn add(&mut self, mut part: Resume, max: usize) -> Result<bool, HandshakeError> {
+        // None is defined, so none is kept: there may be as many parts as streams.
+        part.ext = Vec::new();
         self.listed = self.listed.saturating_add(part.streams.len());
         if self.listed > max || (part.streams.is_empty() && !part.last) {
             return Err(HandshakeError::Protocol("RESUME lists more streams than can be live"));

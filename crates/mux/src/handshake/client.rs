@@ -137,6 +137,10 @@ impl ClientHandshake {
         }
         let key = match &self.purpose {
             Purpose::Open { token } => {
+                if hello.is_resume() || hello.epoch != 1 || hello.session == [0; 16] {
+                    let what = "a new session has an id, epoch 1 and nothing to resume";
+                    return Err(HandshakeError::Protocol(what));
+                }
                 match (token.is_some(), hello.has_token()) {
                     (false, true) => {
                         let what = "the receiver wants a token and this side has none";

@@ -124,9 +124,11 @@ impl ServerHandshake {
         loop {
             match &self.state {
                 State::Preface => {
-                    let Some(preface) = self.channel.preface(input, &self.local)? else {
-                        return Ok(Step::NeedMore);
-                    };
+                    let preface = self.channel.preface(input, &self.local);
+                    if matches!(preface, Err(HandshakeError::Version(_))) {
+                        self.refuse(RefuseCode::VERSION, 0, 0, "no common protocol version");
+                    }
+                    let Some(preface) = preface? else { return Ok(Step::NeedMore) };
                     self.transcript.add(&preface);
                     self.state = State::Hello;
                 }
@@ -142,7 +144,9 @@ impl ServerHandshake {
             self.state = match (std::mem::replace(&mut self.state, State::Over), frame) {
                 (State::Hello, Frame::Hello(hello)) => {
                     if hello.role != Role::Client {
-                        return Err(HandshakeError::Protocol("the peer listens too"));
+                        let what = "the peer listens too";
+                        self.refuse(RefuseCode::PROTOCOL, 0, 0, what);
+                        return Err(HandshakeError::Protocol(what));
                     }
                     if !hello.is_resume() && (hello.session != [0; 16] || hello.epoch != 1) {
                         let what = "a new session has no id and begins with epoch 1";
@@ -269,6 +273,8 @@ impl ServerHandshake {
     fn verify(&mut self, open: Box<Open>, proof: &Proof) -> Result<State, HandshakeError> {
         let right = Secret::new(proof.mac) == client_proof(&open.key, &open.transcript);
         let resume = open.hello.is_resume();
+        // Whoever says that it has no token is not let in by one, and the other way round.
+        let right = right && (resume || open.hello.has_token() == self.token.is_some());
         if !right || (resume && open.known.is_none()) {
             if resume {
                 self.refuse(RefuseCode::UNKNOWN, 0, 0, "unknown session or wrong proof");
@@ -276,6 +282,11 @@ impl ServerHandshake {
                 self.refuse(RefuseCode::DENIED, 0, 0, "wrong token");
             }
             return Err(HandshakeError::BadProof);
+        }
+        if proof.secret.is_some() {
+            let what = "only a server sends the resume secret";
+            self.refuse(RefuseCode::PROTOCOL, 0, 0, what);
+            return Err(HandshakeError::Protocol(what));
         }
         if proof.choice != open.codecs.choice(Role::Server) {
             self.refuse(RefuseCode::PROTOCOL, 0, 0, "the offers were changed on the way");

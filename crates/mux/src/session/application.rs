@@ -7,6 +7,7 @@ use super::{Phase, Session};
 use crate::error::{Ended, OpenError, StreamError};
 #[cfg(doc)]
 use crate::event::Event;
+use crate::limits;
 use crate::stream::read::Read;
 use crate::stream::recv::RecvHalf;
 use crate::stream::send::SendHalf;
@@ -228,7 +229,8 @@ impl Session {
     fn room(&mut self, now: Time, id: StreamId, wanted: usize) -> Result<usize, StreamError> {
         let buffer = self.config.send_buffer.saturating_sub(self.retained);
         let attached = self.link.is_some();
-        let first_window = self.peer.initial_window;
+        // The peer's first window is its own wish: what is retained here is for this side to say.
+        let first_window = self.peer.initial_window.min(limits::INITIAL_WINDOW);
         let stream = self.stream(id)?;
         let send = stream.send.as_mut().ok_or(StreamError::Unidirectional)?;
         send.writable()?;

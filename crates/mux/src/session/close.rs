@@ -104,8 +104,10 @@ impl Session {
     }
 
     pub(super) fn received_goaway(&mut self, goaway: &GoAway) {
-        self.peer_going_away = Some(goaway.code);
-        self.events.push_back(Event::GoingAway);
+        // Said again, it is no news.
+        if self.peer_going_away.replace(goaway.code).is_none() {
+            self.events.push_back(Event::GoingAway);
+        }
     }
 
     /// A stream the peer opened after it was told not to.

@@ -5,6 +5,7 @@ mod digest;
 mod inbox;
 pub(crate) mod read;
 pub(crate) mod recv;
+mod recv_state;
 pub(crate) mod send;
 
 use p2_frame::{CodecId, Open, StreamId};

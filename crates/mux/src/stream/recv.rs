@@ -9,50 +9,23 @@ use p2_frame::ErrorCode;
 use super::digest::Digest;
 use super::inbox::Inbox;
 use super::read::Read;
+pub(crate) use super::recv_state::RecvEnd;
+pub use super::recv_state::RecvState;
 use crate::budget::Budget;
 use crate::error::StreamError;
 use crate::flow::Window;
 use crate::limits;
 use crate::time::Time;
 
-/// Where a receiving half stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
-#[strum(serialize_all = "lowercase")]
-#[non_exhaustive]
-pub enum RecvState {
-    /// More may come.
-    Open,
-    /// FIN is known, but not everything was read and acknowledged.
-    Ending,
-    /// The peer abandoned the stream.
-    Reset,
-    /// This side no longer wants it and waits for the peer to end it.
-    Stopped,
-    /// Read to its end, digest verified, end acknowledged.
-    Over,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RecvEnd {
-    Fin { final_offset: u64, digest: u64 },
-    Reset { final_offset: u64, code: ErrorCode },
-}
-
-impl RecvEnd {
-    pub(crate) const fn final_offset(self) -> u64 {
-        match self {
-            Self::Fin { final_offset, .. } | Self::Reset { final_offset, .. } => final_offset,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct RecvHalf {
     pub(crate) window: Window,
     inbox: Inbox,
     digest: Digest,
-    /// Validated on this link; decoding may still be under way above `delivered`.
+    /// Validated; decoding may still be under way above `delivered`.
     expected: u64,
+    /// The next offset on this link, once it has brought any: a sender never goes back on a link.
+    on_link: Option<u64>,
     delivered: u64,
     read: u64,
     acked: u64,
@@ -80,6 +53,7 @@ impl RecvHalf {
             inbox: Inbox::default(),
             digest: Digest::default(),
             expected: 0,
+            on_link: None,
             delivered: 0,
             read: 0,
             acked: 0,
@@ -158,19 +132,21 @@ impl RecvHalf {
         if self.end.is_some_and(|end| after > end.final_offset()) {
             return Err("data beyond the final offset");
         }
-        if offset > self.expected {
+        if offset > self.on_link.unwrap_or(self.expected) {
             return Err("an offset was skipped");
         }
-        if offset < self.expected {
-            // Decoded all the same, because the codec context has to follow; then dropped.
-            return if after <= self.expected {
-                Ok(false)
-            } else {
-                Err("data overlaps what was received")
-            };
+        // What costs no credit would cost the decoder all the same.
+        if self.on_link.is_some_and(|next| offset < next) {
+            return Err("bytes were sent a second time on the same link");
         }
-        self.expected = after;
-        Ok(true)
+        if offset < self.expected && after > self.expected {
+            return Err("data overlaps what was received");
+        }
+        self.on_link = Some(after);
+        let new = offset == self.expected;
+        // What is not new is decoded all the same, because the codec context has to follow.
+        self.expected = self.expected.max(after);
+        Ok(new)
     }
 
     /// Takes decoded bytes over. Returns whether they were new.
@@ -321,11 +297,15 @@ impl RecvHalf {
         !reset
     }
 
-    /// The peer waits for credit.
-    pub(crate) fn blocked(&mut self, now: Time) {
-        if self.stopped.is_none() && self.end.is_none() {
-            self.window.blocked(now);
+    /// The peer waits for credit beyond `offset`.
+    pub(crate) fn blocked(&mut self, offset: u64) -> Result<(), &'static str> {
+        if offset > self.window.limit() {
+            return Err("waits at an offset beyond the granted credit");
         }
+        if self.stopped.is_none() && self.end.is_none() {
+            self.window.blocked(offset);
+        }
+        Ok(())
     }
 
     /// Grows the window if the peer waited for it and the reader keeps up.
@@ -336,8 +316,8 @@ impl RecvHalf {
         max: u64,
         budget: &mut Budget,
     ) {
-        let unread = self.unread();
-        self.window.grow_if_earned(now, rtt, max, unread, budget);
+        let (received, unread) = (self.delivered, self.unread());
+        self.window.grow_if_earned(now, rtt, max, received, unread, budget);
     }
 
     /// What CREDIT and RESUME say of this half: (acknowledged, limit).
@@ -360,6 +340,7 @@ impl RecvHalf {
     /// A new link begins: only what was delivered counts.
     pub(crate) const fn rewind(&mut self) {
         self.expected = self.delivered;
+        self.on_link = None;
     }
 
     fn claimed(&self) -> u64 {
@@ -439,10 +420,13 @@ mod tests {
         let mut half = RecvHalf::new(10);
         feed(&mut half, 0, b"abc");
         assert_eq!(half.expect(4, 1), Err("an offset was skipped"));
-        assert_eq!(half.expect(2, 2), Err("data overlaps what was received"));
-        assert_eq!(half.expect(0, 3), Ok(false));
+        assert_eq!(half.expect(2, 1), Err("bytes were sent a second time on the same link"));
         assert_eq!(half.expect(3, 8), Err("data beyond the granted credit"));
         assert_eq!(half.expect(u64::MAX, 2), Err("offset overflows"));
+        half.rewind();
+        assert_eq!(half.expect(4, 1), Err("an offset was skipped"));
+        assert_eq!(half.expect(2, 2), Err("data overlaps what was received"));
+        assert_eq!(half.expect(0, 3), Ok(false), "on another link it may have to come again");
         half.deliver(0, Bytes::from_static(b"abc"));
         assert_eq!((half.duplicates(), half.delivered()), (3, 3));
     }

@@ -315,6 +315,8 @@ impl SendHalf {
             credited.over = true;
         } else if acked > self.acked {
             self.acked = acked;
+            // Acknowledged before it was sent again on this link: it never is.
+            self.next = self.next.max(acked);
             self.buffer.release(acked);
             while self.gaps_sent > 0 && self.gaps.front().is_some_and(|gap| gap.0 < acked) {
                 self.gaps.pop_front();

@@ -1,10 +1,12 @@
-//! How a client gets a link: one trait, with TCP and Unix sockets built in.
+//! How a client gets a link: one trait, with TCP, Unix sockets and programs built in.
 
+mod command;
 pub(crate) mod tcp;
 pub(crate) mod unix;
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
+pub use command::{CommandDial, CommandEnd, Describe, Hear};
 pub use tcp::TcpDial;
 pub use unix::UnixDial;
 
@@ -174,12 +176,43 @@ pub enum DialError {
         /// What to know and to do.
         why: String,
     },
+    /// What a dialler of another kind has to say.
+    #[error("{source}")]
+    Other {
+        /// In its own words, which name who was dialled.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+        /// What is to come of it.
+        retry: Retry,
+    },
+}
+
+/// Whether and when to dial again after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// As after any failure that may pass.
+    Usual,
+    /// Not before this time is over: haste would make it worse. A minute at most.
+    After(Duration),
+    /// Never.
+    Never,
 }
 
 impl DialError {
     /// Whether dialling again may help.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Permission { .. } | Self::Permanent { .. })
+        match self {
+            Self::Permission { .. } | Self::Permanent { .. } => false,
+            Self::Other { retry, .. } => *retry != Retry::Never,
+            _ => true,
+        }
+    }
+
+    /// How long to wait at least.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            Self::Other { retry: Retry::After(wait), .. } => *wait,
+            _ => Duration::ZERO,
+        }
     }
 
     /// The error that says most about an I/O error of a connect.

@@ -13,7 +13,7 @@ use super::pool;
 /// Raw payloads below this are copied out of the link's buffer: kept as slices, a few bytes that
 /// nobody reads would hold all of it.
 const COPIED: usize = 16 * 1024;
-/// Raw payloads of one stream share allocations of this size.
+/// Raw payloads of one stream that come together share allocations of at most this size.
 const ARENA: usize = 4 * 1024;
 
 /// The decoders of one link. They die with it.
@@ -25,6 +25,8 @@ pub(crate) struct Decoders {
     lanes: HashMap<StreamId, Lane>,
     /// Streams with something in their lane.
     touched: Vec<StreamId>,
+    /// Raw bytes that what is queued decodes to, beyond the payloads themselves.
+    queued: usize,
 }
 
 /// What went wrong in a round.
@@ -50,7 +52,7 @@ impl Decoders {
         budget: Arc<ContextBudget>,
         limits: DecoderLimits,
     ) -> Self {
-        Self { registry, budget, limits, lanes: HashMap::new(), touched: Vec::new() }
+        Self { registry, budget, limits, lanes: HashMap::new(), touched: Vec::new(), queued: 0 }
     }
 
     /// Queues a payload behind the others of its stream.
@@ -67,8 +69,14 @@ impl Decoders {
         }
         if job.codec != CodecId::NONE {
             lane.cost = lane.cost.saturating_add(job.raw_len as usize);
+            self.queued = self.queued.saturating_add(job.raw_len as usize);
         }
         lane.jobs.push(job);
+    }
+
+    /// Raw bytes that are still to be decoded.
+    pub(crate) const fn queued(&self) -> usize {
+        self.queued
     }
 
     /// Whether anything is queued.
@@ -101,6 +109,7 @@ impl Decoders {
     /// Hands out what was decoded, in order per stream, and says what was not.
     pub(crate) fn take(&mut self, mut give: impl FnMut(StreamId, u64, Bytes)) -> Trouble {
         let Trouble { mut failure, mut starved } = Trouble::default();
+        self.queued = 0;
         for id in self.touched.drain(..) {
             let Some(lane) = self.lanes.get_mut(&id) else {
                 // Its thread panicked: nothing can follow.
@@ -136,7 +145,6 @@ impl Decoders {
 struct Lane {
     stream: Option<StreamId>,
     decoder: StreamDecoder,
-    arena: BytesMut,
     cost: usize,
     jobs: Vec<DecodeJob>,
     done: Vec<(u64, Bytes)>,
@@ -150,21 +158,12 @@ impl Lane {
         Self {
             stream: None,
             decoder,
-            arena: BytesMut::new(),
             cost: 0,
             jobs: Vec::new(),
             done: Vec::new(),
             failure: None,
             starved: false,
         }
-    }
-
-    fn copied(&mut self, bytes: &[u8]) -> Bytes {
-        if self.arena.capacity() < bytes.len() {
-            self.arena.reserve(bytes.len().max(ARENA));
-        }
-        self.arena.extend_from_slice(bytes);
-        self.arena.split().freeze()
     }
 }
 
@@ -175,12 +174,18 @@ impl pool::Lane for Lane {
 
     fn run(&mut self) {
         let mut jobs = std::mem::take(&mut self.jobs);
+        // It goes with what is in it: an idle stream holds nothing.
+        let mut arena = BytesMut::new();
+        let small = jobs.iter().map(|job| job.payload.len()).fold(0usize, usize::saturating_add);
         for job in jobs.drain(..) {
             self.stream = Some(job.stream);
             match self.decoder.decode(job.codec, job.restart, &job.payload, job.raw_len) {
                 Ok(bytes) if job.codec == CodecId::NONE && bytes.len() < COPIED => {
-                    let bytes = self.copied(&bytes);
-                    self.done.push((job.offset, bytes));
+                    if arena.capacity() < bytes.len() {
+                        arena.reserve(bytes.len().max(small.min(ARENA)));
+                    }
+                    arena.extend_from_slice(&bytes);
+                    self.done.push((job.offset, arena.split().freeze()));
                 }
                 Ok(bytes) => self.done.push((job.offset, bytes)),
                 Err(error) => {

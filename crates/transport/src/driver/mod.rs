@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use p2_codec::{ContextBudget, DecoderLimits, Registry};
+use p2_mux::CodecId;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::oneshot,
@@ -23,6 +24,8 @@ use crate::{clock, shared::Shared};
 
 /// No progress for this long, in the middle of a frame or of a write, ends the link.
 const STALL: Duration = Duration::from_secs(30);
+/// Bytes of decoding contexts that every link may have, whatever the others do.
+const OWN_DECODERS: usize = 4 * 1024 * 1024;
 /// How long to wait for the peer to hang up after the last frame.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -43,21 +46,25 @@ pub(crate) struct Established {
 /// What all links of a process share for encoding and decoding.
 ///
 /// Encoders have one budget together: over it, they fall back to payloads that stand alone. A
-/// decoder cannot choose, so each link has a decoder budget of its own: an honest peer, whose
-/// encoders have no larger one, stays within it, and no peer takes from another.
+/// decoder cannot choose, so each link has a decoder budget: an honest peer, whose encoders have
+/// no larger one, stays within it. Its first part is the link's own, which no other peer can take;
+/// the rest comes from one for the process, or many links could each fill theirs.
 #[derive(Debug, Clone)]
 pub(crate) struct Codecs {
     pub(crate) registry: Arc<Registry>,
     pub(crate) encoders: Arc<ContextBudget>,
+    pub(crate) decoders: Arc<ContextBudget>,
     /// Bytes that the decoding contexts of one link may hold.
     pub(crate) decoder_limit: usize,
 }
 
 impl Codecs {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+    /// The codecs of `registry` that are in `preference`, which is what peers are offered.
+    pub(crate) fn new(registry: &Registry, preference: &[CodecId]) -> Self {
         Self {
-            registry,
+            registry: Arc::new(registry.only(preference)),
             encoders: ContextBudget::new(ContextBudget::DEFAULT_LIMIT),
+            decoders: ContextBudget::new(ContextBudget::DEFAULT_LIMIT),
             decoder_limit: ContextBudget::DEFAULT_LIMIT,
         }
     }
@@ -95,7 +102,7 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
     let mut tasks = JoinSet::new();
     let decoders = decode::Decoders::new(
         codecs.registry.clone(),
-        ContextBudget::new(codecs.decoder_limit),
+        ContextBudget::within(&codecs.decoders, OWN_DECODERS, codecs.decoder_limit),
         DecoderLimits::default(),
     );
     let encoders =
@@ -124,5 +131,6 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
     }
     tasks.shutdown().await;
     let current = shared.with(|state| state.link_down(clock::now(), epoch));
+    shared.hung_up.notify_waiters();
     if current { end } else { End::Fenced }
 }

@@ -1,6 +1,6 @@
 //! The reading half of a link: large reads, many frames, one lock for a batch.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::BytesMut;
 use p2_frame::{CrcPolicy, DecodeLimits, Frame, StreamId, decode, limits::MAX_PAYLOAD};
@@ -16,6 +16,8 @@ use crate::{clock, shared::Shared};
 
 /// Room for one read.
 const BLOCK: usize = 128 * 1024;
+/// Raw bytes decoded at once: a read of a block may hold frames of a thousand times as many.
+const PORTION: usize = 1024 * 1024;
 /// Below this much room a new block is taken.
 const LOW: usize = 16 * 1024;
 
@@ -44,7 +46,7 @@ impl Reader {
     ) -> Result<std::convert::Infallible, End> {
         let crc = if self.crc { CrcPolicy::Required } else { CrcPolicy::Off };
         let limits = DecodeLimits { max_payload: MAX_PAYLOAD, crc, handshake: false };
-        let mut frames = Vec::new();
+        let mut frames = VecDeque::new();
         let mut ended = Vec::new();
         let mut read = 0;
         loop {
@@ -54,8 +56,10 @@ impl Reader {
                     // The listener may have gone.
                     let _ = heard.send(());
                 }
-                self.receive(&mut frames, &mut ended)?;
-                self.decode().await?;
+                while !frames.is_empty() {
+                    self.receive(&mut frames, &mut ended)?;
+                    self.decode().await?;
+                }
                 ended.drain(..).for_each(|stream| self.decoders.forget(stream));
             } else if read > 0 {
                 self.trickle()?;
@@ -92,10 +96,10 @@ impl Reader {
         })
     }
 
-    /// Hands the frames to the session, under one lock.
+    /// Hands frames to the session, under one lock, until there is a portion to decode.
     fn receive(
         &mut self,
-        frames: &mut Vec<(Frame, u64)>,
+        frames: &mut VecDeque<(Frame, u64)>,
         ended: &mut Vec<StreamId>,
     ) -> Result<(), End> {
         let now = clock::now();
@@ -104,7 +108,8 @@ impl Reader {
             if !state.carries(epoch) {
                 return Err(End::Fenced);
             }
-            for (frame, wire) in frames.drain(..) {
+            while decoders.queued() < PORTION {
+                let Some((frame, wire)) = frames.pop_front() else { break };
                 if let Frame::Fin(p2_frame::Fin { stream, .. })
                 | Frame::Reset(p2_frame::Reset { stream, .. }) = &frame
                 {
@@ -153,11 +158,11 @@ impl Reader {
 fn parse(
     input: &mut BytesMut,
     limits: &DecodeLimits,
-    frames: &mut Vec<(Frame, u64)>,
+    frames: &mut VecDeque<(Frame, u64)>,
 ) -> Result<(), p2_frame::DecodeError> {
     loop {
         let before = input.len();
         let Some(frame) = decode(input, limits)? else { return Ok(()) };
-        frames.push((frame, before.saturating_sub(input.len()) as u64));
+        frames.push_back((frame, before.saturating_sub(input.len()) as u64));
     }
 }

@@ -31,7 +31,11 @@ fn session(role: Role, heartbeat: Duration, silence: Duration) -> Arc<Shared> {
 }
 
 fn codecs() -> Codecs {
-    Codecs::new(Arc::new(Registry::builtin()))
+    {
+        let registry = Registry::builtin();
+        let all: Vec<_> = registry.iter().map(|codec| codec.id()).collect();
+        Codecs::new(&registry, &all)
+    }
 }
 
 fn link(end: DuplexStream) -> Established {

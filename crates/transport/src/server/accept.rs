@@ -1,7 +1,6 @@
 //! A server's links: accept them, carry their sessions, and keep those whose link has died.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     Connection, Link, LinkState, ServerEvent, SessionError, SessionEvent, SessionId, driver,
-    listener::Listener, shared::Shared,
+    gate::Place, listener::Listener, shared::Shared,
 };
 
 /// How long to wait when no link can be accepted: it passes, and asking at once would spin.
@@ -27,7 +26,9 @@ pub(super) async fn listen(inner: Arc<Inner>, listener: Listener) {
     loop {
         match listener.accept().await {
             Ok((link, source)) => {
-                tokio::spawn(serve(inner.clone(), link, source));
+                // Here, not in the task: places go by the order of arrival.
+                let place = inner.gate.enter(source);
+                tokio::spawn(serve(inner.clone(), link, place));
             }
             Err(error) => {
                 // Out of descriptors, most likely.
@@ -39,10 +40,9 @@ pub(super) async fn listen(inner: Arc<Inner>, listener: Listener) {
 }
 
 /// Serves one link from its first byte to its last.
-pub(super) async fn serve(inner: Arc<Inner>, mut link: Link, source: Option<IpAddr>) {
+pub(super) async fn serve(inner: Arc<Inner>, mut link: Link, place: Place) {
     inner.counts.accepted.fetch_add(1, Ordering::Relaxed);
     inner.announce(ServerEvent::LinkAccepted { address: link.peer.clone() });
-    let place = inner.gate.enter(source);
     match admit(&inner, &mut link, &place).await {
         Ok(admitted) => {
             drop(place);

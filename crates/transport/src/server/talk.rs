@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use p2_frame::RefuseCode;
 use p2_mux::{
     ResumeError, Session,
-    handshake::{Established, HandshakeError, Request, Secret, ServerHandshake, Step},
+    handshake::{Established, HandshakeError, KnownState, Request, Secret, ServerHandshake, Step},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,8 +15,8 @@ use tokio::{
 
 use super::{Inner, hold::expire};
 use crate::{
-    Link, SessionError, SessionId, clock, gate::Place, handshake, sessions::Denied,
-    settings::random, shared::Shared,
+    Link, SessionId, clock, gate::Place, handshake, sessions::Denied, settings::random,
+    shared::Shared,
 };
 
 /// From the first byte to the proof.
@@ -178,11 +178,16 @@ impl Talk<'_> {
 
     /// A proven peer goes on with its session: the old link is fenced, this one takes its place.
     fn take_over(&mut self, inner: &Inner, request: &Request) -> Result<Admitted, String> {
-        let shared = match inner.sessions.take_over(&request.session) {
+        let shared = match inner.sessions.take_over(&request.session, request.epoch) {
             Ok(shared) => shared,
             Err(Denied::Gone) => {
-                let why = "the session has just ended";
-                return Err(self.refuse(RefuseCode::STALE, Duration::ZERO, why));
+                let code = match inner.sessions.look_up(&request.session).map(|it| it.state) {
+                    Some(KnownState::Closed) => RefuseCode::CLOSED,
+                    Some(KnownState::Expired) => RefuseCode::EXPIRED,
+                    // On its way out: the next attempt will be told more.
+                    Some(KnownState::Live) | None => RefuseCode::BUSY,
+                };
+                return Err(self.refuse(code, Duration::ZERO, "the session has just ended"));
             }
             Err(Denied::Often(wait)) => {
                 return Err(self.refuse(RefuseCode::BUSY, wait, "too many takeovers"));
@@ -222,7 +227,7 @@ impl Talk<'_> {
             Lost::Resume(error) => {
                 // The two ends do not remember the same session: guessing would lose or repeat.
                 let why = error.to_string();
-                shared.fail(SessionError::Protocol(why.clone()));
+                shared.fail_protocol(why.clone());
                 self.refuse(RefuseCode::PROTOCOL, Duration::ZERO, &why)
             }
         })
