@@ -7,8 +7,10 @@
 //! ```
 //!
 //! While it runs, lines on its standard input act on the links of the moment: `cut`, `reset`,
-//! `freeze` (silence; new links work), `thaw`, `hole` (silence for new links too), `refuse` (new
-//! links close at once), `heal`, `stat`, `quit`.
+//! `freeze` (silence; new links work), `thaw` (what was held back arrives late), `hole`, `hole up`
+//! and `hole down` (silence for new links too), `refuse` (new links close at once), `to ADDR` (new
+//! links lead to another server), `heal`, `wait MS`, `stat`, `quit`. With `wait` a file of such
+//! lines is a script: `cargo run --example relay -- --rate 1MiB < bad-day.txt`.
 #![forbid(unsafe_code)]
 #![allow(dead_code, unreachable_pub, reason = "the tests use the rest of the relay")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks to a person")]
@@ -20,7 +22,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use relay::{Cut, Relay, Rules};
+use relay::{Cut, Relay, Rules, Way};
 
 const USAGE: &str = "\
 usage: relay [--listen ADDR] [--to ADDR] [--seed N] [RULES]
@@ -34,7 +36,11 @@ usage: relay [--listen ADDR] [--to ADDR] [--seed N] [RULES]
   --how fin|rst|either  how links are cut; default either
   --rate N              bytes a second in each direction, as in 128KiB
   --delay MS            milliseconds in each direction
+  --jitter MS           up to so many more, at random
   --slice N             most bytes in one segment
+  --stall N:MS          after each N bytes of a direction, nothing for MS milliseconds
+  --flip-up N           flip a bit of byte N from the client to the server
+  --flip-down N         flip a bit of byte N from the server to the client
   --seed N              of everything random; default 1";
 
 fn main() -> ExitCode {
@@ -80,6 +86,13 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
             }
             "--rate" => rules.rate = Some(size(&value)?),
             "--delay" => rules.delay = Duration::from_millis(size(&value)?),
+            "--jitter" => rules.jitter = Duration::from_millis(size(&value)?),
+            "--stall" => {
+                let (every, pause) = value.split_once(':').ok_or("write N:MS")?;
+                rules.stall = Some((size(every)?, Duration::from_millis(size(pause)?)));
+            }
+            "--flip-up" => rules.flip_up = Some(size(&value)?),
+            "--flip-down" => rules.flip_down = Some(size(&value)?),
             "--slice" => rules.slice = usize::try_from(size(&value)?).ok(),
             "--seed" => seed = size(&value)?,
             _ => return Err(format!("there is no {flag}")),
@@ -90,18 +103,12 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     relay.rules(rules);
     println!("{} leads to {to}", relay.address());
     for line in std::io::stdin().lock().lines() {
-        match line.map_err(|error| error.to_string())?.trim() {
-            "" => {}
-            "cut" => relay.cut(Cut::Fin),
-            "reset" => relay.cut(Cut::Rst),
-            "freeze" => relay.freeze(),
-            "thaw" => relay.thaw(),
-            "hole" => relay.black_hole(),
-            "refuse" => relay.refuse(),
-            "heal" => relay.heal(),
-            "quit" => return Ok(()),
-            "stat" => {}
-            other => println!("there is no {other}"),
+        let line = line.map_err(|error| error.to_string())?;
+        if line.trim() == "quit" {
+            return Ok(());
+        }
+        if let Err(why) = act(&relay, line.trim()) {
+            println!("{why}");
         }
         let (links, cuts, carried) = (relay.links(), relay.cuts(), relay.carried());
         println!("links {links}   cuts {cuts}   carried {carried} bytes");
@@ -110,6 +117,26 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     loop {
         std::thread::park();
     }
+}
+
+/// One line of a person's or a script's.
+fn act(relay: &Relay, line: &str) -> Result<(), String> {
+    match line.split_once(' ').unwrap_or((line, "")) {
+        ("" | "stat", "") => {}
+        ("cut", "") => relay.cut(Cut::Fin),
+        ("reset", "") => relay.cut(Cut::Rst),
+        ("freeze", "") => relay.freeze(),
+        ("thaw", "") => relay.thaw(),
+        ("hole", "") => relay.black_hole(),
+        ("hole", "up") => relay.black_hole_of(Way::Up),
+        ("hole", "down") => relay.black_hole_of(Way::Down),
+        ("refuse", "") => relay.refuse(),
+        ("to", target) if !target.is_empty() => relay.target(target),
+        ("heal", "") => relay.heal(),
+        ("wait", time) => std::thread::sleep(Duration::from_millis(size(time)?)),
+        _ => return Err(format!("there is no {line}")),
+    }
+    Ok(())
 }
 
 fn size(text: &str) -> Result<u64, String> {

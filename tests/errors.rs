@@ -33,7 +33,7 @@ fn a_refused_connection_names_what_to_start() {
         &address,
         "refused the connection",
         "next: start the receiver there: `p2 recv`",
-        "ssh -N -L 9000:127.0.0.1:9000",
+        "p2 send --ssh [USER@]HOST",
     ]);
 }
 

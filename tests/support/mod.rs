@@ -5,6 +5,8 @@
 pub mod corpus;
 pub mod process;
 pub mod relay;
+pub mod sshd;
+pub mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};

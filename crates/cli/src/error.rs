@@ -9,6 +9,7 @@ use p2_transport::{
 
 use crate::exit::Exit;
 use crate::sink::escape_text;
+use crate::ssh::SshError;
 use crate::style::{Style, Tone, say};
 use crate::units::format_size;
 
@@ -46,6 +47,11 @@ impl UserError {
         self.exit
     }
 
+    /// What to do next.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// The lines of it, without colour.
     #[cfg(test)]
     pub(crate) fn render(&self) -> String {
@@ -77,11 +83,15 @@ impl std::error::Error for UserError {}
 impl From<&ConnectError> for UserError {
     fn from(error: &ConnectError) -> Self {
         // The peer's own words are in there: nothing of them may act on the terminal.
-        let said = Self::new(connect_exit(error), escape_text(&error.to_string()));
+        let mut said = Self::new(connect_exit(error), escape_text(&error.to_string()));
+        if let Some(ssh) = through_ssh(error) {
+            said.hints.clone_from(&ssh.next);
+            return said;
+        }
         match root(error) {
             ConnectError::Dial(DialError::Refused { .. }) => said
                 .hint("start the receiver there: `p2 recv`")
-                .hint("behind ssh? `ssh -N -L 9000:127.0.0.1:9000 HOST`, then `p2 send` without a target"),
+                .hint("on another machine? `p2 send --ssh [USER@]HOST` starts one there by itself"),
             ConnectError::NoCodec { .. } => said.hint(
                 "leave out --require-codec to go on uncompressed, or build with `--features full`",
             ),
@@ -180,6 +190,9 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// The exit code of a session that was never made.
 pub(crate) fn connect_exit(error: &ConnectError) -> Exit {
+    if let Some(ssh) = through_ssh(error) {
+        return ssh.exit();
+    }
     match error {
         ConnectError::Target { .. } => Exit::Usage,
         ConnectError::Version { .. }
@@ -211,7 +224,10 @@ pub(crate) fn session_exit(error: &SessionError) -> Exit {
         }
         SessionError::Refused(error) => connect_exit(error),
         _ if !unacknowledged(error).is_empty() => Exit::Unacknowledged,
-        SessionError::RetriesExhausted { .. } => Exit::NoConnection,
+        SessionError::RetriesExhausted { last, .. } => match through_ssh(last) {
+            Some(ssh) => ssh.exit(),
+            None => Exit::NoConnection,
+        },
         _ => Exit::Failure,
     }
 }
@@ -233,6 +249,7 @@ fn unacknowledged(error: &SessionError) -> &[Unacknowledged] {
         | SessionError::Unknown { unacknowledged }
         | SessionError::Expired { unacknowledged }
         | SessionError::ClosedByPeer { unacknowledged, .. }
+        | SessionError::Protocol { unacknowledged, .. }
         | SessionError::RetriesExhausted { unacknowledged, .. } => unacknowledged,
         _ => &[],
     }
@@ -262,6 +279,14 @@ fn root(error: &ConnectError) -> &ConnectError {
         error = last;
     }
     error
+}
+
+/// What ssh had to say, if that is why there is no link.
+fn through_ssh(error: &ConnectError) -> Option<&SshError> {
+    match root(error) {
+        ConnectError::Dial(DialError::Other { source, .. }) => source.downcast_ref(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -336,7 +361,7 @@ mod tests {
             let text = UserError::from(error).render();
             assert!(text.starts_with("error: "), "{text}");
             assert!(text.contains("\n  next: start the receiver there: `p2 recv`"), "{text}");
-            assert!(text.contains("ssh -N -L 9000:127.0.0.1:9000"), "{text}");
+            assert!(text.contains("p2 send --ssh [USER@]HOST"), "{text}");
         }
     }
 
@@ -370,6 +395,7 @@ mod tests {
 
     #[test]
     fn a_session_error_has_the_exit_code_of_its_cause() {
+        let protocol = |unacknowledged| SessionError::Protocol { why: "x".into(), unacknowledged };
         let closed = |code| SessionError::ClosedByPeer {
             code,
             reason: String::new(),
@@ -379,7 +405,8 @@ mod tests {
             (closed(ErrorCode::INTEGRITY), Exit::Integrity),
             (closed(ErrorCode::SINK_FAILED), Exit::Endpoint),
             (SessionError::Refused(Arc::new(nobody())), Exit::NoConnection),
-            (SessionError::Protocol("x".into()), Exit::Failure),
+            (protocol(vec![]), Exit::Failure),
+            (protocol(held(1)), Exit::Unacknowledged),
             (
                 SessionError::RetriesExhausted {
                     attempts: 1,

@@ -58,7 +58,7 @@ impl Exit {
             Self::Usage => "usage or configuration",
             Self::Unacknowledged => "stopped with unacknowledged data (resumable; stderr says how)",
             Self::NoConnection => "could not connect within the given limits",
-            Self::Refused => "refused: token, version, no common codec, limits",
+            Self::Refused => "refused: token, login, host key, version, no common codec, limits",
             Self::Integrity => "integrity failure that a resume did not heal",
             Self::Endpoint => "a source or a sink failed for good",
             Self::Interrupted => "ended by Ctrl-C",

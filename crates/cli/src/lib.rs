@@ -6,12 +6,15 @@ mod args;
 mod cmd;
 mod error;
 mod exit;
+#[doc(hidden)]
+pub mod fuzzing;
 mod logging;
 mod report;
 mod settings;
 mod signal;
 mod sink;
 mod source;
+mod ssh;
 mod style;
 mod units;
 

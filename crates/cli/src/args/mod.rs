@@ -3,20 +3,24 @@
 mod codecs;
 mod connection;
 mod demo;
+mod doctor;
 mod output;
 mod recv;
 mod send;
 mod sources;
+mod ssh;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use codecs::CodecsArgs;
 pub(crate) use connection::{ConnectionArgs, RetryArgs};
 pub(crate) use demo::DemoArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use output::{LogArgs, OutputArgs};
 pub(crate) use recv::RecvArgs;
 pub(crate) use send::SendArgs;
 pub(crate) use sources::SourceArgs;
+pub(crate) use ssh::SshArgs;
 
 use crate::exit::Exit;
 
@@ -52,6 +56,9 @@ pub(crate) enum Command {
     /// The codecs of this build, those of a peer, and which one would be chosen
     #[command(after_long_help = codecs::EXAMPLES)]
     Codecs(Box<CodecsArgs>),
+    /// Try the way to a receiver step by step, with a next step for what fails
+    #[command(after_long_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
 }
 
 impl Cli {
@@ -94,7 +101,7 @@ Start here:
   p2 send --tail 'app=/var/log/app*.log'      on the machine that has the logs
 
 Over ssh:
-  ssh -N -L 9000:127.0.0.1:9000 host &        then `p2 recv` there and `p2 send` here
+  p2 send --ssh host --tail '/var/log/*.log'  needs nothing but `ssh host` and p2 on both sides
 
 Settings: a flag, else its environment variable (P2_ and the flag's name: --retry-max is
 P2_RETRY_MAX), else the default.
@@ -112,7 +119,7 @@ mod tests {
 
     #[test]
     fn short_help_fits_one_screen_and_long_help_has_examples() {
-        for name in ["recv", "send", "demo", "codecs"] {
+        for name in ["recv", "send", "demo", "codecs", "doctor"] {
             let short = Cli::read(["p2", name, "-h"]).expect_err("help").to_string();
             let lines = short.lines().count();
             assert!(lines <= 42, "{name} -h has {lines} lines:\n{short}");
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn features_that_do_not_exist_yet_are_not_offered() {
-        for flag in ["--ssh", "--metrics", "--config", "--spool"] {
+        for flag in ["--metrics", "--config", "--spool"] {
             assert!(Cli::read(["p2", "send", flag, "x"]).is_err(), "{flag}");
         }
     }

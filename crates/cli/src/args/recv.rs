@@ -20,6 +20,18 @@ pub(crate) struct RecvArgs {
     /// Where to listen: HOST:PORT or unix:PATH; default 127.0.0.1:9000
     #[arg(long, env = "P2_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<Address>,
+    /// Serve senders that come in through ssh; what `p2 send --ssh` starts
+    #[arg(long, env = "P2_ATTACH", value_parser = FalseyValueParser::new(), hide_short_help = true,
+          conflicts_with_all = ["address", "listen", "once", "format"])]
+    pub(crate) attach: bool,
+    /// With --attach: how long the receiver stays when it has no session any more
+    #[arg(long, env = "P2_ATTACH_LINGER", value_name = "TIME", default_value = "10m",
+          value_parser = parse_duration, hide_short_help = true)]
+    pub(crate) attach_linger: Duration,
+    /// The receiver that --attach leaves behind
+    #[arg(long, env = "P2_DETACHED", value_parser = FalseyValueParser::new(), hide = true,
+          requires = "attach")]
+    pub(crate) detached: bool,
     /// End after the first session has ended, with its exit code
     #[arg(long, env = "P2_ONCE", value_parser = FalseyValueParser::new())]
     pub(crate) once: bool,
@@ -50,7 +62,7 @@ fn format(text: &str) -> Result<Format, String> {
     text.parse().map_err(|_| "write prefix, name, json or raw".to_owned())
 }
 
-fn ack(text: &str) -> Result<Ack, String> {
+pub(super) fn ack(text: &str) -> Result<Ack, String> {
     text.parse().map_err(|_| "write written or synced".to_owned())
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConnectionArgs, OutputArgs, RetryArgs, SourceArgs};
+use super::{ConnectionArgs, OutputArgs, RetryArgs, SourceArgs, SshArgs};
 use crate::settings::attributes::Assigned;
 use crate::settings::codec::parse_codec;
 use crate::settings::{Address, CodecId, Priority, WhenFull};
@@ -11,13 +11,15 @@ use crate::units::parse_byte_rate;
 /// Connect and send streams.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SendArgs {
-    /// Where the receiver listens: HOST:PORT or unix:PATH
-    #[arg(value_name = "TARGET", env = "P2_TARGET", default_value = "127.0.0.1:9000")]
-    pub(crate) target: Address,
+    /// Where the receiver listens: HOST:PORT or unix:PATH; default 127.0.0.1:9000
+    #[arg(value_name = "TARGET", env = "P2_TARGET")]
+    pub(crate) target: Option<Address>,
     #[command(flatten)]
     pub(crate) sources: SourceArgs,
     #[command(flatten)]
     pub(crate) attributes: AttributeArgs,
+    #[command(flatten)]
+    pub(crate) ssh: SshArgs,
     /// The session's name, stable over restarts
     #[arg(long, env = "P2_SESSION", value_name = "NAME", help_heading = "Connection")]
     pub(crate) session: Option<String>,
@@ -98,6 +100,9 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   p2 send                                           demo traffic: three streams
   journalctl -f | p2 send --stdin=journal           a pipe
+  p2 send --ssh me@host --tail '/var/log/*.log'     files in ~/p2-received/SESSION at host
+  p2 send --ssh host --ssh-arg=-p2222 --remote-dir /srv/dumps --file db.dump
+  p2 send --ssh host 127.0.0.1:9000 --exec dmesg    to a `p2 recv` that listens at host
   p2 send host:9000 --token-file ~/.p2-token --file dump=/var/backups/db.dump
   p2 send --tail '/var/log/nginx/*.log' --prio 'error.log=high' --when-full 'access.log=drop-oldest'
   p2 send --exec 'dmesg=dmesg -w' --tcp syslog=127.0.0.1:5140 --limit syslog=2MiB/s

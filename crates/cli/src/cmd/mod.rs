@@ -1,7 +1,9 @@
 //! One file per command: settings in, exit code out.
 
+mod attach;
 mod codecs;
 mod demo;
+mod doctor;
 mod recv;
 mod send;
 mod session;
@@ -9,7 +11,8 @@ mod session;
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::settings::{
-    CodecsSettings, ConnectionSettings, DemoSettings, RecvSettings, SendSettings, StdinKind,
+    AttachSettings, CodecsSettings, ConnectionSettings, DemoSettings, DoctorSettings, RecvSettings,
+    SendSettings, StdinKind,
 };
 use crate::style;
 
@@ -20,6 +23,9 @@ use crate::style;
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let log = &cli.log;
     match cli.command {
+        Command::Recv(args) if args.attach => {
+            attach::run(AttachSettings::from_args(*args, log)?).await
+        }
         Command::Recv(args) => {
             let settings = RecvSettings::from_args(*args, log)?;
             warn(&settings.connection, settings.output.quiet);
@@ -35,6 +41,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let settings = CodecsSettings::from_args(*args)?;
             warn(&settings.connection, log.quiet);
             codecs::run(settings).await
+        }
+        Command::Doctor(args) => {
+            let settings = DoctorSettings::from_args(*args)?;
+            warn(&settings.connection, log.quiet);
+            doctor::run(settings).await
         }
     }
 }

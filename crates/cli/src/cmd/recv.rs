@@ -79,14 +79,19 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// How a session's delivery ended.
 #[derive(Debug)]
-struct SessionEnd {
-    exit: Exit,
-    reader_gone: bool,
+pub(super) struct SessionEnd {
+    pub(super) exit: Exit,
+    pub(super) reader_gone: bool,
 }
 
 /// Delivers one session's streams until it ends.
-async fn serve(connection: Connection, factory: Arc<SinkFactory>, report: Report) -> SessionEnd {
+pub(super) async fn serve(
+    connection: Connection,
+    factory: Arc<SinkFactory>,
+    report: Report,
+) -> SessionEnd {
     let watched = Watched { side: Side::Receiver, peer: connection.peer().address };
     let telling = tokio::spawn(report.clone().watch(connection.clone(), watched));
     let mut streams: JoinSet<Outcome> = JoinSet::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use p2_transport::dial::Target;
+use p2_transport::dial::{Dial, Target};
 use p2_transport::{Connection, ErrorCode, LinkState, SessionError};
 
 use super::session::{close, patience, retry_on_hangup};
@@ -14,6 +14,10 @@ use crate::settings::{Address, SendSettings, SourceOrigin};
 use crate::signal::Signals;
 use crate::sink::escape_text;
 use crate::source::{self, Observer, SourceEvent, SourcesOutcome, Stop};
+use crate::ssh::SshDial;
+
+/// How long the link may take for its last frames.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Runs it until its end.
 ///
@@ -30,13 +34,20 @@ pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
         SourceOrigin::PipedStdin => report.say("no source was given: sending standard input"),
         SourceOrigin::Given => {}
     }
-    let connection = start(&settings)?;
+    let ssh = settings.ssh.clone().map(SshDial::new);
+    let connection = start(&settings, ssh.clone());
     retry_on_hangup(&signals, &connection);
-    let watched = Watched { side: Side::Sender, peer: settings.target.to_string() };
+    let peer = ssh.as_ref().map_or_else(|| settings.target.to_string(), Dial::target);
+    let watched = Watched { side: Side::Sender, peer };
     let telling = tokio::spawn(report.clone().watch(connection.clone(), watched));
     let result = tokio::select! {
         up = first_link(&connection) => match up {
-            Ok(()) => deliver(&settings, &connection, &signals, &report).await,
+            Ok(()) => {
+                if let Some(ssh) = &ssh {
+                    settle(ssh, &connection, &report);
+                }
+                deliver(&settings, &connection, &signals, &report).await
+            }
             Err(error) => Err(error),
         },
         exit = signals.draining() => {
@@ -50,19 +61,34 @@ pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
     } else {
         telling.abort();
     }
+    // The answer to the peer's farewell may still be on its way out.
+    let _ = tokio::time::timeout(LAST_WORDS, connection.hung_up()).await;
     report.finish().await;
     Ok(result?)
 }
 
 /// Begins a session; the first link is made in the background.
-fn start(settings: &SendSettings) -> Result<Connection, UserError> {
+fn start(settings: &SendSettings, ssh: Option<SshDial>) -> Connection {
     let name = settings.session.clone().unwrap_or_else(default_name);
+    let client = settings.connection.client(&settings.retry).session_name(name);
+    if let Some(ssh) = ssh {
+        return client.start_with(ssh);
+    }
     let target = match &settings.target {
         Address::Unix(path) => Target::Unix(path.clone()),
         tcp @ Address::Tcp { .. } => Target::Tcp(tcp.to_string()),
     };
     let dial = target.dialler(settings.retry.connect_timeout);
-    Ok(settings.connection.client(&settings.retry).session_name(name).start_with(dial))
+    client.start_with(dial)
+}
+
+/// From now on there is a session: it goes on where it is, and the user is asked nothing more.
+fn settle(ssh: &SshDial, connection: &Connection, report: &Report) {
+    ssh.settle();
+    if let Some(greeting) = ssh.greeting() {
+        let place = format!("{}:{}/{}", ssh.target(), greeting.dir, connection.name());
+        report.say(&format!("streams become files in {}", escape_text(&place)));
+    }
 }
 
 /// Unique enough that two senders of one machine do not write into one directory.
@@ -150,7 +176,11 @@ fn exit_of(outcome: &SourcesOutcome, report: &Report) -> Exit {
     let failed = crate::report::count(outcome.failed, "stream");
     report
         .always(&format!("! {failed} of {} not delivered in full; the others were", outcome.total));
-    if outcome.permanent { Exit::Endpoint } else { Exit::Unacknowledged }
+    match outcome {
+        SourcesOutcome { damaged: true, .. } => Exit::Integrity,
+        SourcesOutcome { permanent: true, .. } => Exit::Endpoint,
+        _ => Exit::Unacknowledged,
+    }
 }
 
 /// Says what sources have to say.

@@ -1,6 +1,7 @@
 //! What the program says about itself: lines and a status on stderr, events as NDJSON, a receipt.
 
 mod events;
+mod flood;
 mod human;
 mod ledger;
 mod negotiated;
@@ -8,6 +9,7 @@ mod pace;
 mod progress;
 mod screen;
 mod stats_lines;
+mod story;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -16,25 +18,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use p2_transport::{
-    Connection, LinkState, ServerEvent, SessionEvent, SessionStats, SessionSummary,
-};
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::MissedTickBehavior;
+use p2_transport::{ServerEvent, SessionStats, SessionSummary};
 
 use self::events::EventLog;
-use self::pace::Pace;
-use self::progress::{Narrator, moved};
+use self::flood::{Flood, Verdict};
+use self::progress::moved;
 use crate::settings::{OutputSettings, ProgressMode};
 use crate::sink::{Outcome, escape_text};
 
 pub(crate) use self::events::Event;
-pub(crate) use self::human::{bytes, count};
+pub(crate) use self::human::{bytes, count, rtt};
 pub(crate) use self::progress::{Side, Watched};
 pub(crate) use self::screen::Screen;
-
-/// How often the status line is drawn.
-const DRAW_EVERY: Duration = Duration::from_millis(250);
 
 /// How often progress is said when it was asked for without an interval.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -50,6 +45,10 @@ struct Inner {
     every: Option<Duration>,
     screen: Screen,
     events: Option<EventLog>,
+    /// Lines that peers cause.
+    flood: Flood,
+    /// Their heartbeats have a count of their own, or they would crowd out what matters.
+    beats: Flood,
     sessions: Mutex<BTreeMap<u64, Shown>>,
     next: AtomicU64,
 }
@@ -101,6 +100,8 @@ impl Report {
             every: settings.stats_interval.or(asked.then_some(SAY_EVERY)),
             screen,
             events,
+            flood: Flood::new(Instant::now()),
+            beats: Flood::new(Instant::now()),
             sessions: Mutex::default(),
             next: AtomicU64::new(0),
         }))
@@ -124,7 +125,7 @@ impl Report {
 
     /// The line of a heartbeat that came: stream 0, on stderr.
     pub(crate) fn heartbeat(&self) {
-        if self.0.mode != Mode::Json {
+        if self.0.mode != Mode::Json && self.0.beats.judge(Instant::now()) != Verdict::LeaveOut {
             self.say("[Stream 0] PING");
         }
     }
@@ -139,13 +140,18 @@ impl Report {
         }
     }
 
+    /// Whether anybody gets events.
+    fn records(&self) -> bool {
+        self.0.events.is_some() || self.0.mode == Mode::Json
+    }
+
     /// Records what a server says.
     pub(crate) fn server_event(&self, event: &ServerEvent) {
         if let Some(record) = Event::from_server(event) {
             self.event(&record);
         }
         if let ServerEvent::LinkRefused { address, reason } = event {
-            self.line(&format!(
+            self.caused(&format!(
                 "! refused a link from {}: {}",
                 escape_text(address),
                 escape_text(reason)
@@ -158,6 +164,9 @@ impl Report {
         self.event(&Event::delivered(outcome));
         let name = escape_text(&outcome.stream.name);
         if let Some(failure) = &outcome.failure {
+            if !self.admits() {
+                return;
+            }
             self.always(&format!(
                 "! stream {name} ended early after {}: {}",
                 human::bytes(outcome.bytes),
@@ -165,13 +174,18 @@ impl Report {
             ));
         } else if outcome.dropped > 0 {
             let dropped = human::bytes(outcome.dropped);
-            self.line(&format!("! stream {name}: {dropped} dropped by its source, as it was told"));
+            self.caused(&format!(
+                "! stream {name}: {dropped} dropped by its source, as it was told"
+            ));
         }
     }
 
     /// The receipt of a session; `stats` adds the table of its streams.
     pub(crate) fn done(&self, side: Side, summary: &SessionSummary, stats: Option<&SessionStats>) {
         self.event(&Event::summary(summary));
+        if !self.admits() {
+            return;
+        }
         if let Some(stats) = stats {
             for row in summary::table(summary, stats).lines() {
                 self.line(row);
@@ -180,116 +194,12 @@ impl Report {
         self.line(&summary::done_line(side, summary));
     }
 
-    /// Tells the session's story until it ends, from this call on. Cancelled, it only stops telling.
-    pub(crate) fn watch(
-        self,
-        connection: Connection,
-        watched: Watched,
-    ) -> impl Future<Output = ()> + Send {
-        // Here and not in the task: a short session may be over before the task begins.
-        let events = connection.events();
-        async move { self.tell(&connection, events, watched).await }
-    }
-
-    async fn tell(
-        &self,
-        connection: &Connection,
-        mut events: broadcast::Receiver<SessionEvent>,
-        watched: Watched,
-    ) {
-        let link = connection.link();
-        let name = connection.name();
-        let side = watched.side;
-        let slot = Slot::new(&self.0);
-        let mut narrator = Narrator::new(watched, &name, self.0.mode == Mode::Bar);
-        narrator.set_codec(negotiated::codec(&connection.codecs(), side));
-        // The first link may have come before the subscription.
-        let up = match &*link.borrow() {
-            LinkState::Up { address, .. } => narrator.connected(address, &connection.stats()),
-            _ => None,
-        };
-        if let Some(line) = up {
-            self.line(&line);
-            self.line(&negotiated::lists(&connection.codecs()));
-        }
-        let mut draw = tokio::time::interval(DRAW_EVERY);
-        draw.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut pace = Pace::new();
-        let mut said = Pace::new();
-        let closed = connection.closed();
-        tokio::pin!(closed);
-        loop {
-            tokio::select! {
-                biased;
-                event = events.recv() => match event {
-                    Ok(event) => {
-                        self.told(connection, &mut narrator, side, &name, &event);
-                        if matches!(event, SessionEvent::Closed(_)) {
-                            return;
-                        }
-                    }
-                    Err(RecvError::Lagged(count)) => {
-                        self.event(&Event::of("events_lost", &name).with("count", count));
-                    }
-                    Err(RecvError::Closed) => return,
-                },
-                _ = &mut closed => {
-                    // What was said before the end is still told; the end itself may have been
-                    // before the subscription.
-                    while let Ok(event) = events.try_recv() {
-                        self.told(connection, &mut narrator, side, &name, &event);
-                    }
-                    return;
-                }
-                _ = draw.tick(), if self.0.mode == Mode::Bar || self.0.every.is_some() => {
-                    let stats = connection.stats();
-                    if self.0.mode == Mode::Bar {
-                        let rate = pace.rate(moved(side, &stats).0);
-                        let state = link.borrow().clone();
-                        let status = narrator.status(&state, &stats, &rate);
-                        slot.show(status, &stats, side);
-                    }
-                    if self.0.every.is_some_and(|every| said.since.elapsed() >= every) {
-                        self.interval(side, &stats, &mut said);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One event: its record, and its line if it deserves one.
-    fn told(
-        &self,
-        connection: &Connection,
-        narrator: &mut Narrator,
-        side: Side,
-        name: &str,
-        event: &SessionEvent,
-    ) {
-        if let Some(record) = Event::from_session(name, event) {
-            self.event(&record);
-        }
-        match event {
-            SessionEvent::Closed(_) => {}
-            SessionEvent::HeartbeatReceived if side == Side::Receiver => self.heartbeat(),
-            SessionEvent::HeartbeatReceived => {}
-            event => {
-                let agreed = connection.codecs();
-                narrator.set_codec(negotiated::codec(&agreed, side));
-                let state = connection.link().borrow().clone();
-                if let Some(line) = narrator.line(event, &state, &connection.stats()) {
-                    self.line(&line);
-                    if matches!(event, SessionEvent::LinkUp { .. }) {
-                        self.line(&negotiated::lists(&agreed));
-                    }
-                }
-            }
-        }
-    }
-
     /// Removes the status line and returns once every event is written.
     pub(crate) async fn finish(&self) {
         self.0.screen.status("");
+        if let Some(count) = self.0.flood.rest() {
+            self.left_out(count);
+        }
         if let Some(events) = &self.0.events {
             if let Err(error) = events.flush().await {
                 self.always(&format!("! --events: {error}; the last events are missing"));
@@ -297,14 +207,27 @@ impl Report {
         }
     }
 
-    fn interval(&self, side: Side, stats: &SessionStats, said: &mut Pace) {
-        let record = Event::progress(stats);
-        self.event(&record);
-        let line = stats_lines::line(side, stats, said.count, said.since.elapsed());
-        *said = Pace { since: Instant::now(), count: moved(side, stats).0 };
-        if self.0.mode != Mode::Silent {
-            self.line(&line);
+    /// A line that a peer caused, unless there were too many of late.
+    fn caused(&self, line: &str) {
+        if self.admits() {
+            self.line(line);
         }
+    }
+
+    /// Whether there is room for more words that a peer caused; says how many there was none for.
+    fn admits(&self) -> bool {
+        match self.0.flood.judge(Instant::now()) {
+            Verdict::Say(left_out) => {
+                left_out.into_iter().for_each(|count| self.left_out(count));
+                true
+            }
+            Verdict::LeaveOut => false,
+        }
+    }
+
+    fn left_out(&self, count: u64) {
+        let lines = human::count(count, "line");
+        self.line(&format!("! {lines} about peers left out: too many; --events FILE has them all"));
     }
 
     /// A line for people; with `--progress json` the event has said it already.

@@ -39,6 +39,10 @@ pub(crate) struct Narrator {
     /// On a terminal the status line shows each attempt, so none gets a line of its own.
     live: bool,
     connected: bool,
+    /// An event has told of a link: the next ones will, too.
+    hears: bool,
+    /// The present outage has been told.
+    lost: bool,
     down_since: Option<Instant>,
 }
 
@@ -51,6 +55,8 @@ impl Narrator {
             session: escape_text(session),
             live,
             connected: false,
+            hears: false,
+            lost: false,
             down_since: None,
         }
     }
@@ -60,18 +66,28 @@ impl Narrator {
         self.codec = codec;
     }
 
-    /// The line for `event`, if it deserves one. `link` is the state now, `stats` the numbers now.
+    /// Whether events tell of the link; before the first one its state has to.
+    pub(crate) fn hears(&self) -> bool {
+        self.hears
+    }
+
+    /// The line for `event`, if it deserves one. `link` is the state now, `stats` the numbers now;
+    /// both are asked for only if the line has them.
     pub(crate) fn line(
         &mut self,
         event: &SessionEvent,
-        link: &LinkState,
-        stats: &SessionStats,
+        link: impl FnOnce() -> LinkState,
+        stats: impl FnOnce() -> SessionStats,
     ) -> Option<String> {
         match event {
-            SessionEvent::LinkUp { resumed: false, address } => self.connected(address, stats),
+            SessionEvent::LinkUp { resumed, address } => {
+                self.hears = true;
+                self.lost = false;
+                if *resumed { None } else { self.connected(address, stats) }
+            }
             SessionEvent::LinkDown { reason } => {
-                self.down_since = Some(Instant::now());
-                Some(self.lost(reason, link, stats))
+                self.hears = true;
+                self.lost(reason, link, stats)
             }
             SessionEvent::AttemptFailed { attempt, reason, retry_in } => {
                 let since = *self.down_since.get_or_insert_with(Instant::now);
@@ -81,7 +97,7 @@ impl Narrator {
             }
             SessionEvent::Resumed { outage, replayed, streams } => {
                 self.down_since = None;
-                Some(self.resumed(*outage, *replayed, *streams as u64, Ledger::of(stats)))
+                Some(self.resumed(*outage, *replayed, *streams as u64, Ledger::of(&stats())))
             }
             SessionEvent::GoingAway => Some(format!(
                 "! the peer takes no new streams; those that are open may finish{}",
@@ -96,7 +112,11 @@ impl Narrator {
     }
 
     /// The first link's line, once: the watch may begin before or after that link.
-    pub(crate) fn connected(&mut self, address: &str, stats: &SessionStats) -> Option<String> {
+    pub(crate) fn connected(
+        &mut self,
+        address: &str,
+        stats: impl FnOnce() -> SessionStats,
+    ) -> Option<String> {
         if std::mem::replace(&mut self.connected, true) {
             return None;
         }
@@ -109,11 +129,42 @@ impl Narrator {
         if !self.codec.is_empty() {
             line.push_str(&format!("   codec {}", self.codec));
         }
-        if let Some(rtt) = stats.rtt {
+        if let Some(rtt) = stats().rtt {
             line.push_str(&format!("   rtt {}", human::rtt(rtt)));
         }
         line.push_str(&format!("   session {}", self.session));
         Some(line)
+    }
+
+    /// The line for a lost link, once for each outage: the watch may begin before or after it.
+    pub(crate) fn lost(
+        &mut self,
+        reason: &str,
+        link: impl FnOnce() -> LinkState,
+        stats: impl FnOnce() -> SessionStats,
+    ) -> Option<String> {
+        if std::mem::replace(&mut self.lost, true) {
+            return None;
+        }
+        self.down_since = Some(Instant::now());
+        let link = link();
+        let mut line = format!("! link lost: {}.", escape_text(reason));
+        match self.watched.side {
+            Side::Sender => {
+                let stats = stats();
+                let held = match link {
+                    LinkState::Down { held, .. } => held,
+                    _ => stats.retained,
+                };
+                let held = human::of(held, stats.retained_limit);
+                line.push_str(&format!(" Sources keep running, {held} held."));
+            }
+            Side::Receiver => line.push_str(" Waiting for the sender."),
+        }
+        if let LinkState::Down { attempt, retry_in: Some(time), .. } = link {
+            line.push_str(&format!("   retry {attempt} in {}", human::span(time)));
+        }
+        Some(line + &self.named())
     }
 
     /// The state in one line that is rewritten in place. `rate` is raw bytes over the last tick.
@@ -159,25 +210,6 @@ impl Narrator {
                 line
             }
         }
-    }
-
-    fn lost(&self, reason: &str, link: &LinkState, stats: &SessionStats) -> String {
-        let held = match link {
-            LinkState::Down { held, .. } => *held,
-            _ => stats.retained,
-        };
-        let mut line = format!("! link lost: {}.", escape_text(reason));
-        match self.watched.side {
-            Side::Sender => {
-                let held = human::of(held, stats.retained_limit);
-                line.push_str(&format!(" Sources keep running, {held} held."));
-            }
-            Side::Receiver => line.push_str(" Waiting for the sender."),
-        }
-        if let LinkState::Down { attempt, retry_in: Some(time), .. } = link {
-            line.push_str(&format!("   retry {attempt} in {}", human::span(*time)));
-        }
-        line + &self.named()
     }
 
     fn still_down(&self, attempt: u32, reason: &str, next: Duration, outage: Duration) -> String {
@@ -268,13 +300,13 @@ mod tests {
         let mut narrator = narrator(Side::Sender, false);
         let up = SessionEvent::LinkUp { resumed: false, address: "10.0.0.1:9000".into() };
         assert_eq!(
-            narrator.line(&up, &down(), &stats()).as_deref(),
+            narrator.line(&up, down, stats).as_deref(),
             Some("connected web1   codec zstd:1   rtt 23 ms   session web1-logs")
         );
-        assert_eq!(narrator.connected("10.0.0.1:9000", &stats()), None, "said once");
+        assert_eq!(narrator.connected("10.0.0.1:9000", stats), None, "said once");
         let lost = SessionEvent::LinkDown { reason: "no answer for 15 s".into() };
         assert_eq!(
-            narrator.line(&lost, &down(), &stats()).as_deref(),
+            narrator.line(&lost, down, stats).as_deref(),
             Some(
                 "! link lost: no answer for 15 s. Sources keep running, 3.1 of 64 MiB held.   \
                  retry 1 in 0.4 s"
@@ -286,9 +318,47 @@ mod tests {
             streams: 2,
         };
         assert_eq!(
-            narrator.line(&resumed, &down(), &stats()).as_deref(),
+            narrator.line(&resumed, down, stats).as_deref(),
             Some("resumed after 51 s   replayed 212 KiB on 2 streams   lost 0   duplicated 0")
         );
+    }
+
+    #[test]
+    fn events_without_numbers_in_their_line_take_no_snapshot() {
+        let mut narrator = narrator(Side::Receiver, false);
+        let link = || -> LinkState { panic!("asked for the state") };
+        let stats = || -> SessionStats { panic!("asked for the numbers") };
+        let id = p2_transport::StreamId::from_wire(5).expect("an id");
+        let (label, name) = (1, "app".to_owned());
+        for event in [
+            SessionEvent::HeartbeatSent,
+            SessionEvent::HeartbeatReceived,
+            SessionEvent::HeartbeatAnswered { rtt: Duration::ZERO },
+            SessionEvent::StreamOpened { id, label, name, ours: false },
+            SessionEvent::StreamClosed { id },
+            SessionEvent::LinkUp { resumed: true, address: String::new() },
+        ] {
+            assert_eq!(narrator.line(&event, link, stats), None, "{event:?}");
+        }
+        for event in [SessionEvent::GoingAway, SessionEvent::Uncompressed, failed(1)] {
+            assert!(narrator.line(&event, link, stats).is_some(), "{event:?}");
+        }
+        // Even a link that goes does not need them at a receiver.
+        let lost = SessionEvent::LinkDown { reason: "x".into() };
+        assert!(narrator.line(&lost, down, stats).is_some());
+    }
+
+    #[test]
+    fn each_outage_is_told_once() {
+        let mut narrator = narrator(Side::Receiver, false);
+        let lost = SessionEvent::LinkDown { reason: "x".into() };
+        assert!(!narrator.hears());
+        assert!(narrator.lost("x", down, stats).is_some(), "seen in the state");
+        assert_eq!(narrator.line(&lost, down, stats), None, "the same one as an event");
+        assert!(narrator.hears());
+        let up = SessionEvent::LinkUp { resumed: true, address: String::new() };
+        assert_eq!(narrator.line(&up, down, stats), None);
+        assert!(narrator.line(&lost, down, stats).is_some(), "the next one");
     }
 
     #[test]
@@ -297,7 +367,7 @@ mod tests {
         let lost = SessionEvent::LinkDown { reason: "closed by the \u{1b}peer".into() };
         let link = LinkState::Connecting { attempt: 1 };
         assert_eq!(
-            narrator.line(&lost, &link, &stats()).as_deref(),
+            narrator.line(&lost, || link, stats).as_deref(),
             Some(
                 "! link lost: closed by the \\x1bpeer. Waiting for the sender.   session web1-logs"
             )
@@ -308,10 +378,10 @@ mod tests {
     fn a_log_has_the_first_attempt_and_then_each_tenth() {
         let mut narrator = narrator(Side::Sender, false);
         let said: Vec<u32> =
-            (1..=30).filter(|&n| narrator.line(&failed(n), &down(), &stats()).is_some()).collect();
+            (1..=30).filter(|&n| narrator.line(&failed(n), down, stats).is_some()).collect();
         assert_eq!(said, [1, 10, 20, 30]);
         assert_eq!(
-            narrator.line(&failed(10), &down(), &stats()).as_deref(),
+            narrator.line(&failed(10), down, stats).as_deref(),
             Some("! no link yet: connection refused   attempt 10, next in 30 s")
         );
         narrator.connected = true;
@@ -324,7 +394,7 @@ mod tests {
     #[test]
     fn a_terminal_has_attempts_in_its_status_line_only() {
         let mut narrator = narrator(Side::Sender, true);
-        assert_eq!(narrator.line(&failed(1), &down(), &stats()), None);
+        assert_eq!(narrator.line(&failed(1), down, stats), None);
         let mut full = stats();
         full.retained = 64 << 20;
         assert_eq!(

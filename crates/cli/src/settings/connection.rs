@@ -12,6 +12,10 @@ use crate::units::format_duration;
 /// The smallest buffer: one stream's initial window.
 const MIN_BUFFER: u64 = 256 << 10;
 
+/// Streams a server may have open at a client: nothing that dials takes any, and bytes that nobody
+/// reads would fill a window each.
+const STREAMS_AT_A_CLIENT: u64 = 0;
+
 /// What both ends of a session can be told.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
@@ -97,7 +101,7 @@ impl ConnectionSettings {
             .connect_timeout(retry.connect_timeout)
             .retry(retry.backoff)
             .buffer(self.buffer)
-            .max_streams(self.max_streams);
+            .max_streams(STREAMS_AT_A_CLIENT);
         if !self.codecs.is_empty() {
             client = client.codecs(self.codecs.iter().copied());
         }

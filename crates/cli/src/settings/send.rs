@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use super::source::assign_names;
 use super::{
     Address, AttributeTable, ConnectionSettings, OutputSettings, RetrySettings, Source, SourceSpec,
-    TailPattern,
+    SshSettings, TailPattern,
 };
 use crate::args::{LogArgs, SendArgs};
 use crate::error::UserError;
@@ -16,8 +16,10 @@ const MAX_SESSION: usize = 255;
 /// What to send, where and how.
 #[derive(Debug, Clone)]
 pub(crate) struct SendSettings {
-    /// Where the receiver listens.
+    /// Where the receiver listens; with ssh, as the far side sees it.
     pub(crate) target: Address,
+    /// The way through ssh, if that is the way.
+    pub(crate) ssh: Option<SshSettings>,
     /// At least one, in the order given.
     pub(crate) sources: Vec<Source>,
     /// Why these sources.
@@ -102,14 +104,18 @@ impl SendSettings {
         if args.session.as_ref().is_some_and(|name| name.is_empty() || name.len() > MAX_SESSION) {
             return Err(UserError::usage(format!("--session must have 1 to {MAX_SESSION} bytes")));
         }
+        let connection = ConnectionSettings::from_args(args.connection)?;
+        let retry = RetrySettings::from_args(args.retry)?;
+        let ssh = SshSettings::from_args(args.ssh, args.target.as_ref(), &connection, &retry)?;
         Ok(Self {
-            target: args.target,
+            target: args.target.unwrap_or_else(Address::local_default),
+            ssh,
             sources,
             origin,
             attributes,
             session: args.session,
-            connection: ConnectionSettings::from_args(args.connection)?,
-            retry: RetrySettings::from_args(args.retry)?,
+            connection,
+            retry,
             output: OutputSettings::from_args(args.output, log),
         })
     }

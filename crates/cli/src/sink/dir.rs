@@ -1,19 +1,20 @@
 //! `DIR/SESSION/NAME`: directories and files made beneath handles, so that no link leads away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use super::file::FileSink;
 use super::name::{component, numbered};
+use super::number;
 use super::{Ack, SinkError, StreamInfo};
 
 /// Files kept open between writes; the others are opened for each batch. Far below the usual
@@ -23,8 +24,8 @@ const KEPT_OPEN: usize = 256;
 /// File operations at once: enough to keep a disk busy, few enough for the blocking threads.
 const AT_ONCE: usize = 8;
 
-/// Files of one name in one session.
-const MAX_NUMBER: u32 = 1_000_000;
+/// Those of one session: however many streams it has, the next one's turn comes soon.
+const SHARE: usize = 4;
 
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -54,10 +55,21 @@ pub(crate) struct Pool {
 
 /// One session's directory.
 #[derive(Debug)]
-pub(crate) struct SessionDir {
+struct SessionDir {
     fd: OwnedFd,
     path: PathBuf,
-    numbers: Mutex<HashMap<String, u32>>,
+    /// One permit for each of its operations, asked for before the pool's.
+    turns: Semaphore,
+    /// Names of files that are being written.
+    claimed: Mutex<HashSet<String>>,
+}
+
+/// The name of a file that is being written. Nothing else remembers a name, and for as long no
+/// other stream gets it, even if somebody removes the file.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    session: Arc<SessionDir>,
+    name: String,
 }
 
 /// Which file it is, whatever its name points to later.
@@ -91,15 +103,15 @@ impl Dir {
         let root = Arc::clone(&self.root);
         let made = blocking(move || {
             let session = root.session(session)?;
-            let (file, name) = session.create(&name)?;
+            let (file, claim) = session.create(&name)?;
             if root.ack == Ack::Synced {
                 rustix::fs::fsync(&session.fd)?;
             }
             let identity = identity(&file)?;
-            Ok((session, file, name, identity))
+            Ok((file, claim, identity))
         });
-        let (session, file, name, identity) = made.await.map_err(|e| SinkError::new(shown, &e))?;
-        Ok(FileSink::new(session, name, file, identity, Arc::clone(&self.pool)))
+        let (file, claim, identity) = made.await.map_err(|e| SinkError::new(shown, &e))?;
+        Ok(FileSink::new(claim, file, identity, Arc::clone(&self.pool)))
     }
 }
 
@@ -118,7 +130,8 @@ impl Root {
         let session = Arc::new(SessionDir {
             fd: rustix::fs::openat(&self.fd, &name, flags, Mode::empty())?,
             path: self.path.join(&name),
-            numbers: Mutex::default(),
+            turns: Semaphore::new(SHARE),
+            claimed: Mutex::default(),
         });
         sessions.retain(|_, session| session.strong_count() > 0);
         sessions.insert(name, Arc::downgrade(&session));
@@ -127,52 +140,91 @@ impl Root {
 }
 
 impl SessionDir {
-    /// The path of one of its files, for people.
-    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// Makes a file that is nobody's yet: `name`, or `name` with the next number.
+    fn create(self: &Arc<Self>, name: &str) -> io::Result<(File, Claim)> {
+        // O_EXCL never follows a link: whatever has the name already is passed over.
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        number::make_next(
+            |number| self.exists(&numbered(name, number)),
+            |number| {
+                let Some(claim) = Claim::new(self, numbered(name, number)) else {
+                    return Ok(None);
+                };
+                match rustix::fs::openat(&self.fd, &claim.name, flags, FILE_MODE) {
+                    Ok(fd) => Ok(Some((fd.into(), claim))),
+                    Err(Errno::EXIST) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            },
+        )
     }
 
-    /// Opens a file again that this program made; anything else in its place is an error.
-    pub(crate) fn reopen(&self, name: &str, expected: Identity) -> io::Result<File> {
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        if self.claimed().contains(name) {
+            return Ok(true);
+        }
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn claimed(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    fn new(session: &Arc<SessionDir>, name: String) -> Option<Self> {
+        let new = session.claimed().insert(name.clone());
+        new.then(|| Self { session: Arc::clone(session), name })
+    }
+
+    /// The file's path, for people.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.session.path.join(&self.name)
+    }
+
+    /// How many there are in its session.
+    #[cfg(test)]
+    pub(crate) fn claims(&self) -> usize {
+        self.session.claimed().len()
+    }
+
+    /// One permit for each operation on files of its session.
+    pub(crate) fn turns(&self) -> &Semaphore {
+        &self.session.turns
+    }
+
+    /// Opens the file again; anything else in its place is an error.
+    pub(crate) fn reopen(&self, expected: Identity) -> io::Result<File> {
         // O_NONBLOCK: a FIFO put in its place must not hang the thread.
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        let fd = rustix::fs::openat(&self.session.fd, &self.name, flags, Mode::empty())?;
+        let file = File::from(fd);
         if identity(&file)? == expected { Ok(file) } else { Err(Errno::LOOP.into()) }
     }
 
-    /// Opens the file that records the gaps of `name`, to append to it.
-    pub(crate) fn gaps_of(&self, name: &str) -> io::Result<File> {
+    /// Opens the file that records its gaps, to append to it.
+    pub(crate) fn gaps(&self) -> io::Result<File> {
         let flags = OFlags::WRONLY
             | OFlags::APPEND
             | OFlags::CREATE
             | OFlags::NOFOLLOW
             | OFlags::NONBLOCK
             | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, format!("{name}~gaps"), flags, FILE_MODE)?;
-        let file = File::from(fd);
+        let name = format!("{}~gaps", self.name);
+        let file = File::from(rustix::fs::openat(&self.session.fd, name, flags, FILE_MODE)?);
         identity(&file)?;
         Ok(file)
     }
+}
 
-    fn create(&self, name: &str) -> io::Result<(File, String)> {
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = numbers.entry(name.to_owned()).or_insert(0);
-        // O_EXCL never follows a link: whatever has the name already is passed over.
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        while *number < MAX_NUMBER {
-            *number += 1;
-            let name = numbered(name, *number);
-            match rustix::fs::openat(&self.fd, &name, flags, FILE_MODE) {
-                Ok(fd) => return Ok((fd.into(), name)),
-                Err(Errno::EXIST) => {}
-                Err(error) => {
-                    *number -= 1;
-                    return Err(error.into());
-                }
-            }
-        }
-        Err(Errno::EXIST.into())
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.session.claimed().remove(&self.name);
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) fn is_active(c: char) -> bool {
         || matches!(c,
             // bidirectional marks, embeddings, overrides and isolates
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // nothing at all, which would let two names look alike; joiners belong to some scripts
+            | '\u{200b}' | '\u{2060}'..='\u{2064}'
             // line and paragraph separators, byte order mark, interlinear and tag characters
             | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::dir::{Identity, Pool, SessionDir, blocking};
+use super::dir::{Claim, Identity, Pool, blocking};
 use super::{Sink, SinkError};
 
 /// Chunks below this are gathered: one copy costs less than a system call for each.
@@ -18,8 +18,7 @@ const SMALL: usize = 16 << 10;
 /// Writes the exact bytes of a stream to a file, at the stream's offsets.
 #[derive(Debug)]
 pub(crate) struct FileSink {
-    session: Arc<SessionDir>,
-    name: String,
+    claim: Arc<Claim>,
     identity: Identity,
     pool: Arc<Pool>,
     file: Option<File>,
@@ -30,17 +29,10 @@ pub(crate) struct FileSink {
 
 impl FileSink {
     /// A sink for a file that was just made and is empty.
-    pub(crate) fn new(
-        session: Arc<SessionDir>,
-        name: String,
-        file: File,
-        identity: Identity,
-        pool: Arc<Pool>,
-    ) -> Self {
+    pub(crate) fn new(claim: Claim, file: File, identity: Identity, pool: Arc<Pool>) -> Self {
         let keep = Arc::clone(&pool.kept).try_acquire_owned().ok();
         Self {
-            session,
-            name,
+            claim: Arc::new(claim),
             identity,
             pool,
             file: keep.is_some().then_some(file),
@@ -52,7 +44,7 @@ impl FileSink {
 
     /// Where it writes, for people.
     pub(crate) fn path(&self) -> PathBuf {
-        self.session.path_of(&self.name)
+        self.claim.path()
     }
 
     /// Runs `work` on the file, which is opened again if it could not be kept open. Cancelled, the
@@ -65,14 +57,14 @@ impl FileSink {
             self.keep = Arc::clone(&self.pool.kept).try_acquire_owned().ok();
         }
         let (file, stays) = (self.file.take(), self.keep.is_some());
-        let (session, name, identity) =
-            (Arc::clone(&self.session), self.name.clone(), self.identity);
-        // The semaphore is never closed; without a permit the work is only less bounded.
+        let (claim, identity) = (Arc::clone(&self.claim), self.identity);
+        // Semaphores that are never closed; without a permit the work is only less bounded.
+        let _share = self.claim.turns().acquire().await.ok();
         let _turn = self.pool.turns.acquire().await.ok();
         let done = blocking(move || {
             let file = match file {
                 Some(file) => file,
-                None => session.reopen(&name, identity)?,
+                None => claim.reopen(identity)?,
             };
             work(&file)?;
             Ok(stays.then_some(file))
@@ -104,11 +96,11 @@ impl Sink for FileSink {
     async fn gap(&mut self, offset: u64, dropped: u64) -> Result<(), SinkError> {
         let missing = dropped.saturating_sub(self.dropped);
         self.dropped = dropped;
-        let (session, name) = (Arc::clone(&self.session), self.name.clone());
+        let claim = Arc::clone(&self.claim);
         let line = format!("{{\"offset\":{offset},\"dropped\":{missing}}}\n");
-        blocking(move || session.gaps_of(&name)?.write_all(line.as_bytes()))
-            .await
-            .map_err(|e| self.error(&e))
+        let _share = self.claim.turns().acquire().await.ok();
+        let _turn = self.pool.turns.acquire().await.ok();
+        blocking(move || claim.gaps()?.write_all(line.as_bytes())).await.map_err(|e| self.error(&e))
     }
 
     async fn sync(&mut self) -> Result<(), SinkError> {
@@ -213,6 +205,57 @@ mod tests {
         assert!(sink.path().ends_with("s/app~4"));
         let kept = std::fs::read(temp.path().join("out/s/app~2")).expect("file");
         assert_eq!(kept, b"app~2");
+    }
+
+    #[tokio::test]
+    async fn the_name_of_a_file_that_is_being_written_is_nobody_elses_though_it_is_removed() {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let dir = open(temp.path()).await;
+        let first = dir.create(&stream("s", "app")).await.expect("made");
+        std::fs::remove_file(first.path()).expect("removed");
+        let second = dir.create(&stream("s", "app")).await.expect("made");
+        assert!(second.path().ends_with("s/app~2"), "{:?}", second.path());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_over_leaves_no_name_behind() {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let dir = open(temp.path()).await;
+        let kept = dir.create(&stream("s", "kept")).await.expect("made");
+        for n in 0..1000 {
+            drop(dir.create(&stream("s", &format!("f{}", n / 2))).await.expect("made"));
+        }
+        assert_eq!(kept.claim.claims(), 1, "its own");
+    }
+
+    #[tokio::test]
+    async fn a_session_with_many_writes_is_not_in_front_of_another_ones() {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let dir = open(temp.path()).await;
+        let pool = Arc::clone(&dir.create(&stream("a", "x")).await.expect("made").pool);
+        let all = u32::try_from(pool.turns.available_permits()).expect("a few");
+        let busy = pool.turns.acquire_many(all).await.expect("permits");
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut writes = tokio::task::JoinSet::new();
+        for session in ["a"; 100].into_iter().chain(["b"]) {
+            let mut sink = dir.create(&stream(session, "x")).await.expect("made");
+            let order = Arc::clone(&order);
+            writes.spawn(async move {
+                write(&mut sink, b"x").await.expect("written");
+                order.lock().expect("lock").push(session);
+            });
+            // Its write is in the queue before the next one's.
+            tokio::task::yield_now().await;
+        }
+        // One operation at a time.
+        busy.forget();
+        pool.turns.add_permits(1);
+        while let Some(write) = writes.join_next().await {
+            write.expect("no panic");
+        }
+        let order = order.lock().expect("lock");
+        let before = order.iter().position(|session| *session == "b").expect("written");
+        assert!(before <= 8, "{before} writes of the other session came first");
     }
 
     #[tokio::test]

@@ -6,10 +6,11 @@
 mod dir;
 mod drain;
 mod error;
-mod escape;
+pub(crate) mod escape;
 mod file;
 mod format;
-mod name;
+pub(crate) mod name;
+mod number;
 mod settings;
 mod stdout;
 mod writer;

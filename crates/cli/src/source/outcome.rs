@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// The peer refused, reset or stopped this stream.
     #[error("{0}")]
     Stream(String),
+    /// What arrived at the peer is not what was sent.
+    #[error("{0}")]
+    Damaged(String),
     /// The program was told to stop before the last byte was acknowledged.
     #[error("stopped before everything was acknowledged")]
     Stopped,
@@ -25,7 +28,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// Whether a source or a sink failed for good, as opposed to a stop or the end of the session.
     pub(crate) fn is_permanent(&self) -> bool {
-        matches!(self, Self::Source(_) | Self::Stream(_))
+        matches!(self, Self::Source(_) | Self::Stream(_) | Self::Damaged(_))
     }
 }
 
@@ -55,6 +58,8 @@ pub(crate) struct SourcesOutcome {
     pub(crate) failed: u64,
     /// Whether one of the failures was a source or a sink that failed for good.
     pub(crate) permanent: bool,
+    /// Whether one of them was that other bytes arrived than were sent.
+    pub(crate) damaged: bool,
     /// Bytes of all streams.
     pub(crate) bytes: u64,
     /// Dropped bytes of all streams.
@@ -77,6 +82,7 @@ impl SourcesOutcome {
         if let Some(failure) = &stream.failure {
             self.failed += 1;
             self.permanent |= failure.is_permanent();
+            self.damaged |= matches!(failure, Failure::Damaged(_));
         }
         if self.streams.len() < KEPT {
             self.streams.push(stream);

@@ -62,6 +62,7 @@ impl From<StreamError> for Failure {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Session(session) => Self::Lost(session.to_string()),
+            StreamError::Integrity => Self::Damaged(StreamError::Integrity.to_string()),
             other => Self::Stream(other.to_string()),
         }
     }

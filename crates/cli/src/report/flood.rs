@@ -1,0 +1,81 @@
+//! How many lines peers may cause: whoever can reach the program must not be able to fill a disk or
+//! hide the line that matters.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines at once, and one more for each pause after that.
+const BURST: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A bucket of lines that refills with time, and a count of those that found it empty.
+#[derive(Debug)]
+pub(super) struct Flood(Mutex<Bucket>);
+
+#[derive(Debug)]
+struct Bucket {
+    level: u32,
+    filled_at: Instant,
+    left_out: u64,
+}
+
+/// What to do with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Say it, and before it how many were left out since the last one.
+    Say(Option<u64>),
+    /// It is counted.
+    LeaveOut,
+}
+
+impl Flood {
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Mutex::new(Bucket { level: BURST, filled_at: now, left_out: 0 }))
+    }
+
+    /// Judges one line.
+    pub(super) fn judge(&self, now: Instant) -> Verdict {
+        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pauses = now.saturating_duration_since(bucket.filled_at).as_nanos() / PAUSE.as_nanos();
+        if pauses > 0 {
+            let refill = u32::try_from(pauses).unwrap_or(BURST);
+            bucket.level = bucket.level.saturating_add(refill).min(BURST);
+            bucket.filled_at = now;
+        }
+        match bucket.level.checked_sub(1) {
+            Some(level) => {
+                bucket.level = level;
+                let left_out = std::mem::take(&mut bucket.left_out);
+                Verdict::Say((left_out > 0).then_some(left_out))
+            }
+            None => {
+                bucket.left_out = bucket.left_out.saturating_add(1);
+                Verdict::LeaveOut
+            }
+        }
+    }
+
+    /// How many were left out and not told of yet.
+    pub(super) fn rest(&self) -> Option<u64> {
+        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left_out = std::mem::take(&mut bucket.left_out);
+        (left_out > 0).then_some(left_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_becomes_a_trickle_and_a_count() {
+        let start = Instant::now();
+        let flood = Flood::new(start);
+        let said = (0..1000).filter(|_| flood.judge(start) == Verdict::Say(None)).count();
+        assert_eq!(said, BURST as usize);
+        assert_eq!(flood.judge(start + PAUSE), Verdict::Say(Some(1000 - u64::from(BURST))));
+        assert_eq!(flood.judge(start + PAUSE), Verdict::LeaveOut);
+        assert_eq!(flood.rest(), Some(1));
+        assert_eq!(flood.rest(), None);
+    }
+}
