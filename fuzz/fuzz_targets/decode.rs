@@ -1,7 +1,8 @@
-//! Bytes from a hostile peer, fed to the frame decoder. Run: `cargo +nightly fuzz run decode`
-//! with `fuzz/seeds/decode` as a second corpus and `-dict=fuzz/decode.dict`.
+//! Bytes from a hostile peer, fed to the frame decoder. Run: `fuzz/run decode`.
 #![no_main]
 
+#[path = "../src/allocation.rs"]
+mod allocation;
 #[path = "../src/decode.rs"]
 mod decode;
 

@@ -7,12 +7,21 @@ use p2_frame::{
     decode, needed,
 };
 
+use super::allocation;
+
 /// The longest frame that may have to be waited for: header, payload, trailer.
 const LONGEST: usize = 28 + 81_920 + 4;
 
-/// Input: how to decode (1: the handshake, 2: CRC required, 4: at most 64 bytes of payload), how
-/// many cuts, that many cuts of two bytes each, and the bytes of the link.
+/// Input: how to decode (1: the handshake, 2: CRC required, 4: at most 64 bytes of payload, 8: a preface
+/// instead of frames, 16: the frames once more with a CRC), how many cuts, that many cuts of two bytes
+/// each, and the bytes of the link.
 pub(crate) fn check(input: &[u8]) {
+    // The longest lists there are, decoded side by side, and what frames take beyond their bytes.
+    let limit = (64 << 10) + 256 * input.len() as u64;
+    allocation::at_most(limit, || run(input));
+}
+
+fn run(input: &[u8]) {
     let Some((&[how, cuts], rest)) = input.split_first_chunk() else {
         return;
     };
@@ -20,14 +29,16 @@ pub(crate) fn check(input: &[u8]) {
     let Some((cuts, wire)) = rest.split_at_checked(cuts) else {
         return;
     };
+    if how & 8 != 0 {
+        return preface(wire);
+    }
     let limits = DecodeLimits {
         handshake: how & 1 != 0,
         crc: if how & 2 != 0 { CrcPolicy::Required } else { CrcPolicy::Off },
         max_payload: if how & 4 != 0 { 64 } else { u32::MAX },
     };
-    preface(wire);
     let cuts = cuts.chunks(2).map(|cut| usize::from(u16::from_le_bytes([cut[0], cut[1]])));
-    frames(wire, cuts, &limits);
+    frames(wire, cuts, &limits, how & 16 != 0);
 }
 
 /// Finding the preface does not depend on how the bytes are cut, and skips no more than allowed.
@@ -61,12 +72,16 @@ fn preface(wire: &[u8]) {
 }
 
 /// The same frames, and the same error, whole and cut; and each frame encodes to its bytes.
-fn frames(wire: &[u8], cuts: impl Iterator<Item = usize>, limits: &DecodeLimits) {
+fn frames(wire: &[u8], cuts: impl Iterator<Item = usize>, limits: &DecodeLimits, crc: bool) {
     let whole = decode_all(BytesMut::from(wire), limits);
     assert_eq!(whole, decode_cut(wire, cuts, limits));
-    let mut rest = wire;
+    let (mut rest, mut scratch) = (wire, BytesMut::new());
     for frame in &whole.frames {
-        rest = again(frame, rest, limits);
+        let before = rest;
+        rest = again(frame, rest, limits, &mut scratch);
+        if crc && !matches!(frame, Frame::Skipped { .. }) {
+            with_crc(frame, &before[..before.len() - rest.len()]);
+        }
     }
 }
 
@@ -120,17 +135,19 @@ fn drain(
 }
 
 /// Encodes `frame`, which came from the front of `wire`; returns what follows it there.
-fn again<'a>(frame: &Frame, wire: &'a [u8], limits: &DecodeLimits) -> &'a [u8] {
+fn again<'a>(
+    frame: &Frame,
+    wire: &'a [u8],
+    limits: &DecodeLimits,
+    bytes: &mut BytesMut,
+) -> &'a [u8] {
     let crc = limits.crc == CrcPolicy::Required;
-    let mut bytes = BytesMut::new();
+    bytes.clear();
     if let Frame::Skipped { kind, len } = frame {
-        assert_eq!(
-            (FrameKind::new(*kind).name(), frame.encode(&mut bytes, crc).is_err()),
-            (None, true)
-        );
+        assert_eq!((FrameKind::new(*kind).name(), frame.encode(bytes, crc).is_err()), (None, true));
         return &wire[16 + *len as usize + if crc { 4 } else { 0 }..];
     }
-    frame.encode(&mut bytes, crc).expect("what was decoded can be encoded");
+    frame.encode(bytes, crc).expect("what was decoded can be encoded");
     let (used, rest) = wire.split_at(bytes.len());
     assert_eq!(used, bytes, "a frame has one encoding");
     if let Frame::Data(data) = frame {
@@ -146,7 +163,6 @@ fn again<'a>(frame: &Frame, wire: &'a [u8], limits: &DecodeLimits) -> &'a [u8] {
         assert_eq!(header.check(), Ok(()));
         assert!(used.starts_with(&header.encode()));
     }
-    with_crc(frame, used);
     rest
 }
 
@@ -161,7 +177,8 @@ fn with_crc(frame: &Frame, salt: &[u8]) {
     if matches!(frame.kind(), FrameKind::HELLO | FrameKind::REFUSE) {
         return;
     }
-    let at = salt.iter().fold(0, |sum, byte| (sum * 31 + usize::from(*byte)) % (bytes.len() * 8));
+    let last = salt.last_chunk().map_or(0, |word| u32::from_le_bytes(*word) as usize);
+    let at = last % (bytes.len() * 8);
     let mut damaged = BytesMut::from(&bytes[..]);
     damaged[at / 8] ^= 1 << (at % 8);
     assert_eq!(decode_all(damaged, &limits).frames, [], "bit {at} of {frame:?}");

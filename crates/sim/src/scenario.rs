@@ -44,11 +44,20 @@ pub struct Scenario {
 impl Scenario {
     /// The scenario of a seed.
     pub fn from_seed(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
+        Self::draw(seed, Rng::new(seed), 300 << 10)
+    }
+
+    /// The scenario that a fuzzer's bytes spell: they stand for what a seed would draw, in the run
+    /// too, for as long as they last. Streams are short, so that many can be tried.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::draw(0, Rng::from_tape(bytes), 8 << 10)
+    }
+
+    fn draw(seed: u64, mut rng: Rng, largest: u64) -> Self {
         let trickle = rng.one_in(6);
         let crowd = !trickle && rng.one_in(6);
         let segment = if trickle { rng.range(1, 3) } else { rng.spread(16, 64 << 10) } as usize;
-        let largest = if trickle { 4 << 10 } else { rng.spread(2 << 10, 300 << 10) };
+        let largest = if trickle { 4 << 10 } else { rng.spread(2 << 10, largest) };
         let registry = Registry::builtin();
         let codecs: Vec<CodecId> = registry.iter().map(|codec| codec.id()).collect();
         let preference = |rng: &mut Rng| {
