@@ -101,7 +101,7 @@ const ROWS: &[Row] = &[
     row("s_credit", "sender: credit that cannot be", sender::credit_for_a_sender),
     row("s_goaway", "sender: GOAWAY without end", sender::goaways_at_a_sender),
     row("s_stale", "sender: somebody always was faster", sender::always_stale),
-    row("s_one_byte", "sender: frames of one byte wanted", sender::frames_of_one_byte_wanted),
+    row("s_one_byte", "sender: the smallest frames wanted", sender::smallest_frames_wanted),
     row("s_lengths", "sender: 0xFFFFFFFF", sender::lengths_at_a_sender),
     row("s_bombs", "sender: PING and a bomb", sender::bombs_and_pings_at_a_sender),
     row("s_dying_links", "sender: links that die at once", sender::links_that_die_at_once),

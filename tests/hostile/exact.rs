@@ -9,7 +9,7 @@ use p2_frame::{ErrorCode, Frame, Open, Ping, Pong, Reset, StreamId};
 use crate::raw::{self, Raw, data, encoded, header, open, stream};
 use crate::sessions::empty_list;
 use crate::siege::Siege;
-use crate::support::Process;
+use crate::support::eventually;
 use crate::support::table::Outcome;
 
 /// Whether the link still answers. The PING counts against its own limit.
@@ -28,7 +28,8 @@ fn lives(raw: &mut Raw) -> bool {
 }
 
 /// `most` passes on a link of its own; `more` ends one, for this reason.
-fn at(receiver: &mut Process, address: &str, words: &str, most: &[u8], more: &[u8]) {
+fn at(siege: &Siege, words: &str, most: &[u8], more: &[u8]) {
+    let (receiver, address) = (&siege.receiver, &siege.address);
     let mut fine = Raw::open_patiently(address, "exact");
     fine.write(most).expect("it listens");
     assert!(lives(&mut fine), "{words}: the limit itself was refused: {}", receiver.stderr());
@@ -39,7 +40,12 @@ fn at(receiver: &mut Process, address: &str, words: &str, most: &[u8], more: &[u
     std::thread::sleep(Duration::from_millis(50));
     let _ = over.write(more);
     assert!(over.hung_up(Duration::from_secs(10)), "{words}: one more passed");
-    receiver.say(words);
+    // In the events, which have every line: on stderr a thousand streams that ended may be before it.
+    eventually(&format!("{words:?} among the events"), || {
+        let events = std::fs::read_to_string(siege.env.path("events")).ok()?;
+        let down = |line: &&str| line.contains("\"link_down\"") && line.contains(words);
+        events.lines().find(down).map(|_| ())
+    });
 }
 
 fn described(name: usize, metadata: usize, entries: usize) -> Frame {
@@ -76,8 +82,7 @@ fn longer_metadata() -> Vec<u8> {
 }
 
 pub fn frames() -> Outcome {
-    let siege = Siege::beside(&[]);
-    let (mut receiver, address) = (siege.receiver, siege.address);
+    let siege = Siege::beside(&["--events=events"]);
     let id = stream(0);
     let opens = |n| encoded(&(0..n).map(|n| open(stream(n), "x")).collect::<Vec<_>>());
     let pings =
@@ -125,7 +130,7 @@ pub fn frames() -> Outcome {
         ("1025", encoded(&[described(1, 1024, 32)]), longer_metadata()),
     ];
     for (words, most, more) in &cases {
-        at(&mut receiver, &address, words, most, more);
+        at(&siege, words, most, more);
     }
     Outcome::Passed(format!("{} limits", cases.len()))
 }

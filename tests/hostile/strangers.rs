@@ -105,7 +105,7 @@ pub fn other_protocols_that_stay() -> Outcome {
         &noise,
     ];
     let held: Mutex<VecDeque<TcpStream>> = Mutex::default();
-    let outcome = Siege::new(&[]).tolerated().run(
+    let outcome = Siege::new(&["--events=events"]).tolerated().run(
         &["HTTP", "SSH", "TLS", "! refused a link from"],
         |target| {
             let mut held = held.lock().expect("nobody panicked");

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::flight::Flight;
 use crate::keepalive::Keepalive;
 use crate::limits;
-use crate::police::Bucket;
+use crate::police::{Bucket, Police};
 use crate::time::Time;
 
 /// What the handshake agreed on, for [`Session::attach`](crate::Session::attach).
@@ -66,6 +66,7 @@ pub const fn default_limits() -> PeerLimits {
 pub(crate) struct Link {
     pub(crate) keepalive: Keepalive,
     pub(crate) flight: Flight,
+    pub(crate) police: Police,
     pub(crate) codec: CodecId,
     pub(crate) common: Vec<CodecId>,
     pub(crate) offers: Vec<Offer>,
@@ -88,6 +89,7 @@ impl Link {
         Self {
             keepalive: Keepalive::new(now, config.heartbeat, config.heartbeat_timeout),
             flight: Flight::new(now),
+            police: Police::new(now),
             codec: attachment.codec,
             common: attachment.common.clone(),
             offers: attachment.offers.clone(),

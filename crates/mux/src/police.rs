@@ -34,7 +34,8 @@ impl Bucket {
     }
 }
 
-/// What a session's peer has left of each budget. A new link brings no new budgets.
+/// What one link's peer has left of each budget. A new link has new ones: an honest peer sends a
+/// PING on each, and how often it may come with a new one is limited elsewhere.
 #[derive(Debug)]
 pub(crate) struct Police {
     pings: Bucket,

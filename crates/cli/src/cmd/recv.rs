@@ -71,8 +71,6 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
             }
         }
     };
-    // The last words of each session are still on their way; without them its sender would dial
-    // on for nothing.
     server.shutdown(LEAVE).await;
     sessions.shutdown().await;
     report.finish().await;
@@ -128,6 +126,8 @@ pub(super) async fn serve(
             end.exit = end.exit.worse(lost(&error, &connection, &report, end.reader_gone));
         }
     }
+    // Its last words are still on their way; without them the sender would dial on for nothing.
+    let _ = tokio::time::timeout(LEAVE, connection.hung_up()).await;
     end
 }
 
@@ -181,7 +181,7 @@ fn note(outcome: &Outcome, end: &mut SessionEnd, report: &Report) {
 /// Says why a session did not end in order.
 fn lost(error: &SessionError, connection: &Connection, report: &Report, quiet: bool) -> Exit {
     if !quiet {
-        report.always(&format!(
+        report.warn(&format!(
             "! session {} ended early: {}",
             escape_text(&connection.name()),
             escape_text(&error.to_string())

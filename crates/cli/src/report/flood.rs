@@ -12,8 +12,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Flood(Mutex<Bucket>);
 
+/// Rows of receipts: a table is for people, and one that does not fit is left out as a whole.
+const ROWS: u32 = 200;
+const ROW_PAUSE: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 struct Bucket {
+    burst: u32,
+    pause: Duration,
     level: u32,
     filled_at: Instant,
     left_out: u64,
@@ -30,18 +36,31 @@ pub(super) enum Verdict {
 
 impl Flood {
     pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Bucket { level: BURST, filled_at: now, left_out: 0 }))
+        Self::of(now, BURST, PAUSE)
+    }
+
+    /// For the rows of tables.
+    pub(super) fn of_rows(now: Instant) -> Self {
+        Self::of(now, ROWS, ROW_PAUSE)
+    }
+
+    fn of(now: Instant, burst: u32, pause: Duration) -> Self {
+        Self(Mutex::new(Bucket { burst, pause, level: burst, filled_at: now, left_out: 0 }))
+    }
+
+    /// Whether there is room for all of these lines; none is counted if not.
+    pub(super) fn fits(&self, now: Instant, lines: usize) -> bool {
+        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.refill(now);
+        let left = u32::try_from(lines).ok().and_then(|lines| bucket.level.checked_sub(lines));
+        bucket.level = left.unwrap_or(bucket.level);
+        left.is_some()
     }
 
     /// Judges one line.
     pub(super) fn judge(&self, now: Instant) -> Verdict {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pauses = now.saturating_duration_since(bucket.filled_at).as_nanos() / PAUSE.as_nanos();
-        if pauses > 0 {
-            let refill = u32::try_from(pauses).unwrap_or(BURST);
-            bucket.level = bucket.level.saturating_add(refill).min(BURST);
-            bucket.filled_at = now;
-        }
+        bucket.refill(now);
         match bucket.level.checked_sub(1) {
             Some(level) => {
                 bucket.level = level;
@@ -63,6 +82,18 @@ impl Flood {
     }
 }
 
+impl Bucket {
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled_at);
+        let pauses = passed.as_nanos().checked_div(self.pause.as_nanos()).unwrap_or(0);
+        if pauses > 0 {
+            let refill = u32::try_from(pauses).unwrap_or(self.burst);
+            self.level = self.level.saturating_add(refill).min(self.burst);
+            self.filled_at = now;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +108,15 @@ mod tests {
         assert_eq!(flood.judge(start + PAUSE), Verdict::LeaveOut);
         assert_eq!(flood.rest(), Some(1));
         assert_eq!(flood.rest(), None);
+    }
+
+    #[test]
+    fn a_table_is_said_as_a_whole_or_not_at_all() {
+        let start = Instant::now();
+        let flood = Flood::of_rows(start);
+        assert!(!flood.fits(start, ROWS as usize + 1));
+        assert!(flood.fits(start, ROWS as usize));
+        assert!(!flood.fits(start, 1));
+        assert!(flood.fits(start + 4 * ROW_PAUSE, 4));
     }
 }

@@ -49,6 +49,8 @@ struct Inner {
     flood: Flood,
     /// Their heartbeats have a count of their own, or they would crowd out what matters.
     beats: Flood,
+    /// Rows of the tables of a receiver: its peers say how many streams there are.
+    rows: Flood,
     sessions: Mutex<BTreeMap<u64, Shown>>,
     next: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl Report {
             events,
             flood: Flood::new(Instant::now()),
             beats: Flood::new(Instant::now()),
+            rows: Flood::of_rows(Instant::now()),
             sessions: Mutex::default(),
             next: AtomicU64::new(0),
         }))
@@ -183,12 +186,15 @@ impl Report {
     /// The receipt of a session; `stats` adds the table of its streams.
     pub(crate) fn done(&self, side: Side, summary: &SessionSummary, stats: Option<&SessionStats>) {
         self.event(&Event::summary(summary));
-        if !self.admits() {
+        // A sender has one session and one end, which is what everything was for.
+        if side == Side::Receiver && !self.admits() {
             return;
         }
         if let Some(stats) = stats {
-            for row in summary::table(summary, stats).lines() {
-                self.line(row);
+            let table = summary::table(summary, stats);
+            let rows = table.lines().count();
+            if side == Side::Sender || self.0.rows.fits(Instant::now(), rows) {
+                table.lines().for_each(|row| self.line(row));
             }
         }
         self.line(&summary::done_line(side, summary));
@@ -211,6 +217,13 @@ impl Report {
     fn caused(&self, line: &str) {
         if self.admits() {
             self.line(line);
+        }
+    }
+
+    /// The same for a warning, which is said even when quiet.
+    pub(crate) fn warn(&self, line: &str) {
+        if self.admits() {
+            self.always(line);
         }
     }
 

@@ -16,7 +16,6 @@ use crate::error::{Ended, LinkError, StreamError};
 use crate::event::Event;
 use crate::limits;
 use crate::link::{Link, default_limits};
-use crate::police::Police;
 use crate::schedule::Scheduler;
 use crate::stats::{SessionStats, StreamStats, Totals};
 use crate::stream::{Owed, Stream};
@@ -68,7 +67,6 @@ pub struct Session {
     streams: Streams,
     scheduler: Scheduler,
     budget: Budget,
-    police: Police,
     link: Option<Link>,
     epoch: u64,
     phase: Phase,
@@ -108,7 +106,6 @@ impl Session {
             streams: Streams::new(config.role),
             scheduler: Scheduler::default(),
             budget: Budget::new(config.receive_buffer, process),
-            police: Police::new(Time::default()),
             link: None,
             epoch: 0,
             phase: Phase::Open,

@@ -101,7 +101,9 @@ impl Session {
     fn data(&mut self, now: Time, data: Data, wire: u64) -> Result<Received, LinkError> {
         const KIND: FrameKind = FrameKind::DATA;
         let id = data.stream;
-        self.police.data(now, data.raw_len)?;
+        if let Some(link) = &mut self.link {
+            link.police.data(now, data.raw_len)?;
+        }
         if data.raw_len > limits::MAX_FRAME {
             return Err(protocol(KIND, Some(id), "more raw bytes than a frame may hold"));
         }
@@ -185,7 +187,7 @@ impl Session {
         let recv = self.streams.get(id).and_then(|stream| stream.recv.as_ref());
         // What a resume repeats was counted the first time.
         if recv.is_some_and(|recv| recv.end().is_none()) {
-            self.police.reset(now)?;
+            self.police_reset(now)?;
         }
         let end = RecvEnd::Reset { final_offset: reset.final_offset, code: reset.code };
         self.half_ended(now, FrameKind::RESET, id, end)?;
@@ -217,7 +219,7 @@ impl Session {
             return Ok(());
         };
         if send.outcome().is_none() {
-            self.police.reset(now)?;
+            self.police_reset(now)?;
         }
         let Some(stream) = self.streams.get_mut(stop.stream) else { return Ok(()) };
         if let Some(freed) = stream.send.as_mut().and_then(|send| send.stop(stop.code)) {
@@ -250,10 +252,10 @@ impl Session {
     }
 
     fn ping(&mut self, now: Time, ping: Ping) -> Result<(), LinkError> {
-        self.police.ping(now)?;
         let Some(link) = &mut self.link else {
             return Ok(());
         };
+        link.police.ping(now)?;
         link.pong = Some(ping);
         self.totals.pings_received = self.totals.pings_received.saturating_add(1);
         self.events.push_back(Event::HeartbeatReceived);
@@ -279,6 +281,10 @@ impl Session {
             return Ok(());
         }
         Err(protocol(FrameKind::RECEIPT, None, "more bytes received than were sent"))
+    }
+
+    fn police_reset(&mut self, now: Time) -> Result<(), LinkError> {
+        self.link.as_mut().map_or(Ok(()), |link| link.police.reset(now))
     }
 
     /// The receiving half a frame is for; `None` when the stream is gone for good.
