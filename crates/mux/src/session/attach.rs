@@ -132,6 +132,15 @@ impl Session {
         if claims.seen_by_peer > self.streams.opened {
             return Err(counts(claims.seen_by_peer, self.streams.opened));
         }
+        // What it has not seen it cannot have ended: all of that must still be alive here, or the
+        // streams behind it would be opened out of order.
+        let unseen = self.streams.ids().into_iter().filter(|id| {
+            let alive = self.streams.get(*id).is_some_and(|stream| !stream.is_over());
+            alive && self.streams.is_own(*id) && id.index() >= claims.seen_by_peer
+        });
+        if claims.seen_by_peer.saturating_add(unseen.count() as u64) != self.streams.opened {
+            return Err(counts(claims.seen_by_peer, self.streams.opened));
+        }
         for entry in claims.streams.values() {
             let own = self.streams.is_own(entry.stream);
             let count = if own { claims.seen_by_peer } else { claims.opened_by_peer };

@@ -213,6 +213,9 @@ impl RecvHalf {
             return Err("a gap beyond what was received");
         }
         self.gap_total = dropped;
+        if self.stopped.is_some() {
+            return Ok(());
+        }
         let full = self.gaps.len() >= limits::GAPS_PENDING;
         match self.gaps.back_mut() {
             Some(last) if full || last.0 == offset => last.1 = dropped,
