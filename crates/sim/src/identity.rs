@@ -63,3 +63,11 @@ pub(crate) struct Ticket {
     /// Of the last link tried.
     pub(crate) epoch: u64,
 }
+
+/// A server's choice for a new session: anything but zeros, which mean that there is none. Real ones
+/// are random, the fuzzer's need not be.
+pub(crate) fn session_id(rng: &mut Rng) -> [u8; 16] {
+    let mut id: [u8; 16] = rng.bytes();
+    id[0] |= 1;
+    id
+}

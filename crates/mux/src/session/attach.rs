@@ -147,6 +147,9 @@ impl Session {
             if entry.stream.index() >= count {
                 return Err(ResumeError::Malformed("a stream beyond the count of opened ones"));
             }
+            if entry.limit > limits::MAX_OFFSET {
+                return Err(ResumeError::Malformed("a limit above 2^62"));
+            }
         }
         for id in self.streams.ids() {
             if let Some(stream) = self.streams.get(id).filter(|stream| !stream.is_over()) {

@@ -124,7 +124,7 @@ impl World {
         let server = ServerHandshake::new(
             self.identities[1].local(rng),
             self.identities[1].token.clone(),
-            rng.bytes(),
+            session_id(rng),
             Secret::new(rng.bytes()),
         );
         let deadline = now + self.scenario.handshake_limit;

@@ -76,7 +76,7 @@ impl World {
         let mut server = ServerHandshake::new(
             self.identities[1].local(rng),
             self.identities[1].token.clone(),
-            rng.bytes(),
+            session_id(rng),
             Secret::new(rng.bytes()),
         );
         let mut input = BytesMut::new();

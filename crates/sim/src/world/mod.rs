@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::carrier::Codecs;
 use crate::endpoint::{Endpoint, Stage};
 use crate::fault::Fault;
-use crate::identity::{Identity, Kept, Ticket};
+use crate::identity::{Identity, Kept, Ticket, session_id};
 use crate::log::Log;
 use crate::model::Model;
 use crate::pipe::{Arrival, NEVER, Pipe};
