@@ -186,8 +186,10 @@ impl Report {
     /// The receipt of a session; `stats` adds the table of its streams.
     pub(crate) fn done(&self, side: Side, summary: &SessionSummary, stats: Option<&SessionStats>) {
         self.event(&Event::summary(summary));
-        // A sender has one session and one end, which is what everything was for.
-        if side == Side::Receiver && !self.admits() {
+        // A sender has one session and one end, which is what everything was for. At a receiver the
+        // end has room of its own: a link that was lost often must not crowd it out.
+        let room = side == Side::Sender || self.0.rows.fits(Instant::now(), 1) || self.admits();
+        if !room {
             return;
         }
         if let Some(stats) = stats {
