@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn the_directory_is_absolute_and_by_default_in_the_home() {
         let dir = |given: Option<&str>| {
-            absolute(given.map(Into::into), Some("/home/me".into()), Some("/work".into()))
+            absolute(given.map(Into::into), Some("/home/me".into()), Some("/here".into()))
         };
         assert_eq!(dir(None), Ok("/home/me/p2-received".into()));
-        assert_eq!(dir(Some("logs")), Ok("/work/logs".into()));
+        assert_eq!(dir(Some("logs")), Ok("/here/logs".into()));
         assert_eq!(dir(Some("/logs")), Ok("/logs".into()));
         assert!(absolute(None, None, None).is_err());
     }
