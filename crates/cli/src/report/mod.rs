@@ -167,10 +167,7 @@ impl Report {
         self.event(&Event::delivered(outcome));
         let name = escape_text(&outcome.stream.name);
         if let Some(failure) = &outcome.failure {
-            if !self.admits() {
-                return;
-            }
-            self.always(&format!(
+            self.warn(&format!(
                 "! stream {name} ended early after {}: {}",
                 human::bytes(outcome.bytes),
                 escape_text(&failure.to_string()),
