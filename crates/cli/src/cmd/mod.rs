@@ -4,6 +4,7 @@ mod attach;
 mod codecs;
 mod demo;
 mod doctor;
+mod process;
 mod recv;
 mod send;
 mod session;

@@ -7,24 +7,33 @@ use p2_transport::{Connection, ErrorCode, SessionError, Stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
+use super::process::Process;
 use crate::error::{UserError, session_exit};
 use crate::exit::Exit;
 use crate::report::{Report, Side, Watched};
 use crate::settings::RecvSettings;
-use crate::signal::Signals;
 use crate::sink::{self, Failure, OpenError, Outcome, SinkFactory, StreamInfo, escape_text};
 
 /// How long links may take for their last words.
 const LEAVE: Duration = Duration::from_secs(2);
 
-/// Runs it until its end.
+/// Runs it until its end, as all that this process does.
 ///
 /// # Errors
 /// An address or a sink that cannot be used.
 pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
-    let mut signals = Signals::listen()?;
-    let payload_on_stdout = settings.sink.dir.is_none();
-    let report = Report::new(&settings.output, payload_on_stdout)?;
+    let process = Process::start(&settings.output, settings.sink.dir.is_none())?;
+    let result = receiver(settings, process.clone()).await;
+    process.finish().await;
+    result
+}
+
+/// Runs one receiver until its end, whatever else the process does.
+///
+/// # Errors
+/// An address or a sink that cannot be used.
+pub(super) async fn receiver(settings: RecvSettings, process: Process) -> anyhow::Result<Exit> {
+    let Process { mut signals, report } = process;
     let factory = SinkFactory::new(settings.sink.clone()).await;
     let factory =
         Arc::new(factory.map_err(|error| UserError::new(Exit::Endpoint, error.to_string()))?);
@@ -73,7 +82,6 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
     };
     server.shutdown(LEAVE).await;
     sessions.shutdown().await;
-    report.finish().await;
     Ok(exit)
 }
 

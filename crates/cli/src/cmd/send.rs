@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use p2_transport::dial::{Dial, Target};
 use p2_transport::{Connection, ErrorCode, LinkState, SessionError};
 
+use super::process::Process;
 use super::session::{close, patience, retry_on_hangup};
 use crate::error::UserError;
 use crate::exit::Exit;
@@ -19,13 +20,23 @@ use crate::ssh::SshDial;
 /// How long the link may take for its last frames.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Runs it until its end.
+/// Runs it until its end, as all that this process does.
 ///
 /// # Errors
 /// A session that could not be made, or was lost.
 pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
-    let mut signals = Signals::listen()?;
-    let report = Report::new(&settings.output, false)?;
+    let process = Process::start(&settings.output, false)?;
+    let result = session(settings, process.clone()).await;
+    process.finish().await;
+    result
+}
+
+/// Runs one session until its end, whatever else the process does.
+///
+/// # Errors
+/// A session that could not be made, or was lost.
+pub(super) async fn session(settings: SendSettings, process: Process) -> anyhow::Result<Exit> {
+    let Process { mut signals, report } = process;
     match settings.origin {
         SourceOrigin::Demo => report.say(
             "no source was given: sending demo traffic, three streams of a line a second; \
@@ -63,7 +74,6 @@ pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
     }
     // The answer to the peer's farewell may still be on its way out.
     let _ = tokio::time::timeout(LAST_WORDS, connection.hung_up()).await;
-    report.finish().await;
     Ok(result?)
 }
 
