@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use p2_frame::StreamId;
 
+use crate::histogram::Histogram;
 use crate::streams::IdHasher;
 use crate::time::Time;
 
@@ -55,6 +56,17 @@ pub enum Priority {
 }
 
 const CLASSES: usize = 5;
+/// What waits for a frame's turn are counted by.
+const WAITS: &[Duration] = &[
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
 /// Wire bytes a stream may send per turn: one frame of the competing size.
 const QUANTUM: i64 = 16 << 10;
 /// Wire bytes higher classes may send while a lower one waits: sixteen turns.
@@ -75,6 +87,8 @@ struct Flow {
     class: Priority,
     place: Place,
     deficit: i64,
+    /// Since when its next frame waits; `None` when it has none.
+    since: Option<Time>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +111,17 @@ impl Class {
 pub(crate) struct Scheduler {
     classes: [Class; CLASSES],
     flows: HashMap<StreamId, Flow, BuildHasherDefault<IdHasher>>,
+    waits: Waits,
+}
+
+/// How long frames waited for their turn, by class.
+#[derive(Debug, Clone)]
+struct Waits([Histogram; CLASSES]);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Histogram::new(WAITS)))
+    }
 }
 
 impl Scheduler {
@@ -109,11 +134,16 @@ impl Scheduler {
         match self.flows.get_mut(&id) {
             Some(flow) if flow.place == Place::Parked => {
                 flow.place = Place::Old;
+                flow.since = Some(now);
                 class.old.push_front(id);
             }
-            Some(_) => return,
+            Some(flow) => {
+                flow.since.get_or_insert(now);
+                return;
+            }
             None => {
-                let flow = Flow { class: priority, place: Place::New, deficit: QUANTUM };
+                let (place, since) = (Place::New, Some(now));
+                let flow = Flow { class: priority, place, deficit: QUANTUM, since };
                 self.flows.insert(id, flow);
                 class.new.push_back(id);
             }
@@ -136,7 +166,13 @@ impl Scheduler {
 
     /// Nothing is queued; a new link starts with an empty table.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { waits: std::mem::take(&mut self.waits), ..Self::default() };
+    }
+
+    /// How long frames waited from the moment there was something to send until they were handed
+    /// out, by class; the first is the most urgent.
+    pub(crate) fn waits(&self) -> &[Histogram] {
+        &self.waits.0
     }
 
     /// Whether nobody is queued.
@@ -179,6 +215,12 @@ impl Scheduler {
         };
         flow.deficit = flow.deficit.saturating_sub(i64::try_from(wire).unwrap_or(i64::MAX));
         let served = flow.class as usize;
+        let since = flow.since.replace(now);
+        // The frames behind the first of a batch have not waited for a turn of their own.
+        let waited = since.map(|since| now.since(since)).filter(|waited| !waited.is_zero());
+        if let (Some(waited), Some(waits)) = (waited, self.waits.0.get_mut(served)) {
+            waits.observe(waited);
+        }
         for (index, class) in self.classes.iter_mut().enumerate() {
             if index == served {
                 class.overtaken = 0;
@@ -203,6 +245,7 @@ impl Scheduler {
         self.unlink_front(id);
         if let Some(flow) = self.flows.get_mut(&id) {
             flow.place = Place::Parked;
+            flow.since = None;
         }
     }
 
@@ -218,6 +261,7 @@ impl Scheduler {
         if flow.place == Place::New && !alone {
             // It waits one round among the old ones, or it could come back as new at once.
             flow.place = Place::Old;
+            flow.since = None;
             let class = flow.class as usize;
             self.unlink_front(id);
             if let Some(class) = self.classes.get_mut(class) {
@@ -351,5 +395,24 @@ mod tests {
         assert_eq!(scheduler.next(now), Some(id(0)));
         scheduler.sent(now, id(0), (16 << 10) - 1_000);
         assert_eq!(scheduler.next(now), Some(id(1)), "its old deficit, no fresh quantum");
+    }
+
+    #[test]
+    fn a_frame_waits_from_when_there_is_something_to_send_until_it_is_sent() {
+        let mut scheduler = Scheduler::default();
+        let at = |millis| Time::from_nanos(0) + Duration::from_millis(millis);
+        scheduler.activate(at(0), id(0), Priority::High);
+        scheduler.sent(at(3), id(0), 100);
+        // The second frame of the batch waited for no turn of its own, the next one for the link.
+        scheduler.sent(at(3), id(0), 100);
+        scheduler.sent(at(63), id(0), 100);
+        scheduler.idle(id(0));
+        scheduler.activate(at(500), id(0), Priority::High);
+        scheduler.sent(at(501), id(0), 100);
+        scheduler.clear();
+        let waits = &scheduler.waits()[Priority::High as usize];
+        assert_eq!(waits.counts(), [1, 1, 0, 0, 1, 0, 0, 0, 0], "1 ms, 3 ms and 60 ms");
+        assert_eq!(waits.sum(), Duration::from_millis(64));
+        assert_eq!(scheduler.waits()[Priority::Low as usize].count(), 0);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use p2_frame::{CodecId, ErrorCode, StreamId};
 
+use crate::histogram::Histogram;
 use crate::schedule::Priority;
 use crate::stream::Stream;
 use crate::stream::recv::{RecvEnd, RecvState};
@@ -194,6 +195,8 @@ pub struct SessionStats {
     pub retained: u64,
     /// What `retained` may reach before writers wait.
     pub retained_limit: u64,
+    /// How long frames with stream bytes waited for their turn, by class, the most urgent first.
+    pub waits: Vec<Histogram>,
     /// Live streams in order of their ids.
     pub streams: Vec<StreamStats>,
 }

@@ -335,3 +335,25 @@ fn a_link_cut_at_random_moments_loses_and_repeats_nothing() {
         churn(seed);
     }
 }
+
+#[test]
+fn a_writer_that_waits_for_credit_alone_is_counted_while_it_waits_and_after() {
+    let mut pair = Pair::new();
+    let id = pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+    let window = Config::new(Role::Server).initial_window as usize;
+    let bytes = vec![7; window + 1];
+    assert_eq!(pair.client.session.write(pair.now, id, &bytes).unwrap(), window);
+    let began = pair.now;
+    assert_eq!(pair.client.session.credit_blocked(pair.now), Duration::ZERO);
+    pair.settle();
+    pair.wait(Duration::from_secs(3));
+    let waited = pair.now.since(began);
+    assert_eq!(pair.client.session.credit_blocked(pair.now), waited, "it still waits");
+    pair.server.session.accept().unwrap();
+    drain(pair.now, &mut pair.server.session, id, &mut Vec::new());
+    pair.settle();
+    let until = pair.now;
+    assert_eq!(pair.client.session.write(pair.now, id, &bytes[window..]).unwrap(), 1);
+    pair.wait(Duration::from_secs(3));
+    assert_eq!(pair.client.session.credit_blocked(pair.now), until.since(began));
+}

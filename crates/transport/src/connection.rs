@@ -6,8 +6,9 @@ use p2_mux::{ErrorCode, OpenError, OpenOptions, StreamId};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    LinkState, Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, SessionStats,
-    SessionSummary, Stream, StreamError, StreamOptions, clock, shared::Shared, stream::Handle,
+    LinkState, Negotiated, PeerInfo, SessionAccount, SessionError, SessionEvent, SessionId,
+    SessionStats, SessionSummary, Stream, StreamError, StreamOptions, clock, shared::Shared,
+    stream::Handle,
 };
 
 /// One session with a peer. Clones are handles of the same session.
@@ -103,6 +104,12 @@ impl Connection {
     /// A snapshot of every figure.
     pub fn stats(&self) -> SessionStats {
         self.shared().with(|state| state.stats(clock::now()))
+    }
+
+    /// The same together with the streams that have ended, without the first `since` of these: for
+    /// whoever sums over all streams from time to time and misses none.
+    pub fn account(&self, since: usize) -> SessionAccount {
+        self.shared().with(|state| state.account(clock::now(), since))
     }
 
     /// Whether there is a link, as it changes.

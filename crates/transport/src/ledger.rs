@@ -26,8 +26,8 @@ pub(crate) struct Total {
     lost: u64,
     duplicated: u64,
     dropped: u64,
-    verified: u64,
-    reset: u64,
+    pub(crate) verified: u64,
+    pub(crate) reset: u64,
 }
 
 /// What only the connection knows of a session.
@@ -52,6 +52,12 @@ impl Ledger {
         let mut total = self.total.clone();
         live.iter().for_each(|stats| total.add(stats));
         total
+    }
+
+    /// The streams that have ended, from the `since`th on, and the sum of those beyond the bound.
+    pub(crate) fn ended(&self, since: usize) -> (Vec<StreamStats>, StreamStats, &Total) {
+        let kept = self.kept.get(since..).unwrap_or_default();
+        (kept.to_vec(), self.others.clone(), &self.total)
     }
 
     /// The end of the account.

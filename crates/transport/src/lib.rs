@@ -52,6 +52,7 @@ mod ledger;
 mod link;
 mod listener;
 mod options;
+mod reason;
 mod server;
 mod sessions;
 mod settings;
@@ -60,6 +61,7 @@ mod state;
 mod stats;
 mod stream;
 mod supervisor;
+mod tally;
 mod token;
 mod wakers;
 
@@ -72,10 +74,13 @@ pub use events::{LinkState, ServerEvent, SessionEvent};
 pub use identity::{Negotiated, PeerInfo, SessionId};
 pub use link::{Explain, Link};
 pub use options::StreamOptions;
+pub use reason::{ConnectFailure, DisconnectReason};
 pub use server::{Server, ServerBuilder};
-pub use stats::{HalfState, ServerStats, SessionStats, SessionSummary, StreamStats};
+pub use stats::{
+    HalfState, ServerStats, SessionAccount, SessionStats, SessionSummary, StreamStats,
+};
 pub use stream::{Chunk, RecvStream, SendStream, Stream};
 pub use token::{Token, TokenError};
 
 pub use p2_codec::{self as codec, Codec, Offer, Registry};
-pub use p2_mux::{CodecId, ErrorCode, Priority, StreamId};
+pub use p2_mux::{CodecId, ErrorCode, Histogram, Priority, StreamId};

@@ -1,5 +1,7 @@
 //! What a session's lock protects: the session itself, and what is known of it beside.
 
+mod figures;
+
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -11,10 +13,11 @@ use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, Time};
 
 use crate::wakers::Wakers;
 use crate::{
-    Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, SessionStats, StreamError,
-    StreamStats, Unacknowledged, clock,
+    Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, StreamError, StreamStats,
+    Unacknowledged, clock,
     ledger::{Frame, Ledger},
     shared::Outcome,
+    tally::Tally,
 };
 
 /// Times one offset may fail to decode before its stream is given up: a damaged link heals by
@@ -41,7 +44,7 @@ pub(crate) struct State {
     failed_offsets: HashMap<StreamId, (u64, u32)>,
     /// Streams that were given up here, and why.
     broken: HashMap<StreamId, StreamError>,
-    decode_errors: u64,
+    pub(crate) tally: Tally,
     pub(crate) first_up: Option<Time>,
     /// CLOSE has left.
     pub(crate) farewell_sent: bool,
@@ -85,7 +88,7 @@ impl State {
             broken: HashMap::new(),
             farewell_sent: false,
             closing: false,
-            decode_errors: 0,
+            tally: Tally::default(),
             down_since: None,
             bridged: Duration::ZERO,
             outage: Duration::ZERO,
@@ -114,6 +117,9 @@ impl State {
     pub(crate) fn link_up(&mut self, now: Time, peer: PeerInfo, codecs: Negotiated) {
         self.first_up.get_or_insert(now);
         self.bridged = self.last_outage(now);
+        if self.down_since.is_some() {
+            self.tally.outages.observe(self.bridged);
+        }
         self.down_since = None;
         self.outage = self.outage.saturating_add(self.bridged);
         (self.peer, self.codecs) = (peer, codecs);
@@ -181,7 +187,7 @@ impl State {
 
     /// A payload did not decode. Three times at one place are no accident of the link.
     pub(crate) fn decode_failed(&mut self, now: Time, stream: StreamId, offset: u64) {
-        self.decode_errors = self.decode_errors.saturating_add(1);
+        self.tally.payload_damaged();
         let entry = self.failed_offsets.entry(stream).or_insert((offset, 0));
         if entry.0 != offset {
             *entry = (offset, 0);
@@ -206,11 +212,6 @@ impl State {
             self.session.stop(now, stream, code);
             self.session.reset(now, stream, code);
         }
-    }
-
-    /// A frame failed its checksum, or was no frame.
-    pub(crate) fn frame_failed(&mut self) {
-        self.decode_errors = self.decode_errors.saturating_add(1);
     }
 
     /// The session's error in the words of the application.
@@ -270,43 +271,6 @@ impl State {
         stats.streams.iter().filter(open).map(describe).collect()
     }
 
-    /// Every figure.
-    pub(crate) fn stats(&self, now: Time) -> SessionStats {
-        let stats = self.session.stats();
-        let sums = self.ledger.total(&stats.streams);
-        let totals = &stats.totals;
-        let without = self.last_outage(now);
-        SessionStats {
-            name: self.name.clone(),
-            id: self.id,
-            epoch: stats.epoch,
-            link_up: stats.attached,
-            rtt: stats.rtt,
-            min_rtt: stats.min_rtt,
-            links: totals.links,
-            reconnects: totals.links.saturating_sub(1),
-            resumes: totals.resumes,
-            replayed_bytes: totals.replayed,
-            duplicate_bytes: totals.duplicates_discarded,
-            wire_sent: totals.wire_sent.saturating_add(self.handshakes_sent),
-            wire_received: totals.wire_received.saturating_add(self.handshakes_received),
-            raw_sent: sums.sent,
-            raw_received: sums.received,
-            frames_sent: totals.frames_sent,
-            frames_received: totals.frames_received,
-            pings_sent: totals.pings_sent,
-            pongs_received: totals.pings_answered,
-            pings_missed: totals.pings_missed,
-            pings_answered: totals.pings_received,
-            retained: stats.retained,
-            retained_limit: stats.retained_limit,
-            streams: stats.streams.iter().map(StreamStats::of).collect(),
-            closed_streams: totals.streams_forgotten,
-            decode_errors: self.decode_errors,
-            outage: self.outage.saturating_add(without),
-        }
-    }
-
     /// Takes what the session has to tell, for after the lock.
     pub(crate) fn drain(&mut self, effects: &mut Effects) {
         let now = clock::now();
@@ -343,6 +307,7 @@ impl State {
             Event::HeartbeatSent => effects.events.push(SessionEvent::HeartbeatSent),
             Event::HeartbeatReceived => effects.events.push(SessionEvent::HeartbeatReceived),
             Event::HeartbeatAnswered { rtt } => {
+                self.tally.round_trips.observe(rtt);
                 effects.rtt = Some(rtt);
                 effects.events.push(SessionEvent::HeartbeatAnswered { rtt });
             }
@@ -358,6 +323,7 @@ impl State {
             }
             Event::Ended(ended) => {
                 effects.outcome = Some(self.outcome(now, &ended));
+                self.tally.credit_blocked = Some(self.session.credit_blocked(now));
                 // Whoever waits for a stream learns of the end by asking again.
                 for wakers in self.waiting.values_mut() {
                     let all = [wakers.read.take(), wakers.write.take(), wakers.end.take()];

@@ -1,10 +1,10 @@
 //! Numbers of sessions and streams: plain structs, pulled by whoever shows or exports them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use p2_mux::{self as mux, CodecId, Priority, RecvState, SendState, StreamId};
+use p2_mux::{self as mux, CodecId, Histogram, Priority, RecvState, SendState, StreamId};
 
-use crate::SessionId;
+use crate::{ConnectFailure, DisconnectReason, SessionId};
 
 /// How far one half of a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,6 +131,40 @@ pub struct SessionStats {
     pub decode_errors: u64,
     /// Time without a link since the first.
     pub outage: Duration,
+    /// Of that, the time since the last link was lost; zero while there is one.
+    pub current_outage: Duration,
+    /// Raw bytes put on links in frames, repeats included.
+    pub raw_carried: u64,
+    /// Of the decode errors, those of frames; the others are of payloads.
+    pub damaged_frames: u64,
+    /// Attempts that made no link. A server makes none.
+    pub connect_failures: BTreeMap<ConnectFailure, u64>,
+    /// Links that ended.
+    pub disconnects: BTreeMap<DisconnectReason, u64>,
+    /// Times without a link, those that are over.
+    pub outages: Histogram,
+    /// Round trips of heartbeats.
+    pub round_trips: Histogram,
+    /// How long frames with stream bytes waited for their turn, by class, the most urgent first.
+    pub queue_waits: Vec<Histogram>,
+    /// How long writers waited for the peer's credit alone, all streams together.
+    pub credit_blocked: Duration,
+}
+
+/// A session's figures together with those of its streams that have ended, as of one moment.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct SessionAccount {
+    /// The session and the streams that live.
+    pub stats: SessionStats,
+    /// Streams that have ended, in the order of their ends, from the one that was asked for on.
+    pub ended: Vec<StreamStats>,
+    /// The sum of those that ended after the first 1,024.
+    pub others: StreamStats,
+    /// Streams whose length and digest agreed at both ends.
+    pub verified_streams: u64,
+    /// Streams that were reset or stopped before their end.
+    pub reset_streams: u64,
 }
 
 /// What a session did, once it is over.

@@ -127,16 +127,24 @@ impl Supervisor {
                 Err(Miss::Now) => {}
                 Err(Miss::Later(error)) => {
                     self.attempts.failure();
+                    self.failed(&error);
                     if self.farewell_presumed() {
                         return;
                     }
                     self.reason = error.to_string();
                     last = Some(error);
                 }
-                Err(Miss::Final(error)) => return self.give_up(error),
+                Err(Miss::Final(error)) => {
+                    self.failed(&error);
+                    return self.give_up(error);
+                }
                 Err(Miss::Over) => return,
             }
         }
+    }
+
+    fn failed(&self, error: &ConnectError) {
+        self.shared.with(|state| state.tally.connect_failed(error.kind()));
     }
 
     /// Everything is acknowledged and CLOSE was sent; only its answer is missing, and nobody is

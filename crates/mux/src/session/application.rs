@@ -1,5 +1,7 @@
 //! The application's half of the session: open, write, read, end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use p2_frame::{ErrorCode, StreamId};
 
@@ -154,6 +156,7 @@ impl Session {
     /// # Errors
     /// When the half was reset or stopped before.
     pub fn finish(&mut self, now: Time, id: StreamId) -> Result<(), StreamError> {
+        self.unblocked(now, id);
         self.stream(id)?.send.as_mut().ok_or(StreamError::Unidirectional)?.finish()?;
         self.refresh(now, id);
         Ok(())
@@ -175,6 +178,7 @@ impl Session {
 
     /// Abandons the sending half; what is retained is dropped.
     pub fn reset(&mut self, now: Time, id: StreamId, code: ErrorCode) {
+        self.unblocked(now, id);
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
@@ -225,10 +229,27 @@ impl Session {
         self.refresh(now, id);
     }
 
+    /// How long writers have waited for the peer's credit alone, all streams together, those that
+    /// still wait included.
+    pub fn credit_blocked(&self, now: Time) -> Duration {
+        let streams = self.streams.ids().into_iter().filter_map(|id| self.streams.get(id));
+        let open = streams.filter_map(|stream| stream.blocked_since).map(|since| now.since(since));
+        open.fold(self.credit_blocked, Duration::saturating_add)
+    }
+
+    /// The stream's writer no longer waits for credit.
+    fn unblocked(&mut self, now: Time, id: StreamId) {
+        let stream = self.streams.get_mut(id);
+        if let Some(since) = stream.and_then(|stream| stream.blocked_since.take()) {
+            self.credit_blocked = self.credit_blocked.saturating_add(now.since(since));
+        }
+    }
+
     /// How many of `wanted` bytes a write may take now; remembers a writer that must wait.
     fn room(&mut self, now: Time, id: StreamId, wanted: usize) -> Result<usize, StreamError> {
         let buffer = self.config.send_buffer.saturating_sub(self.retained);
         let attached = self.link.is_some();
+        self.unblocked(now, id);
         // The peer's first window is its own wish: what is retained here is for this side to say.
         let first_window = self.peer.initial_window.min(limits::INITIAL_WINDOW);
         let stream = self.stream(id)?;
@@ -247,6 +268,7 @@ impl Session {
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(wanted);
         if room < wanted {
             stream.writer_waits = true;
+            stream.blocked_since = (credit < by_buffer).then_some(now);
             if credit <= by_buffer && send.note_blocked() {
                 stream.owed.add(Owed::BLOCKED);
             }

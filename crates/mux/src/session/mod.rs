@@ -7,6 +7,7 @@ mod receive;
 mod transmit;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use p2_frame::{ErrorCode, PeerLimits, StreamId};
 
@@ -84,6 +85,8 @@ pub struct Session {
     paced_at: Option<Time>,
     progress: u64,
     totals: Totals,
+    /// What writers have waited for credit, without those that still wait.
+    credit_blocked: Duration,
     events: VecDeque<Event>,
     idle_check_at: Time,
     open_refused: bool,
@@ -119,6 +122,7 @@ impl Session {
             paced_at: None,
             progress: 0,
             totals: Totals::default(),
+            credit_blocked: Duration::ZERO,
             events: VecDeque::new(),
             idle_check_at: Time::default(),
             open_refused: false,
@@ -229,6 +233,7 @@ impl Session {
             in_flight: link.map_or(0, |link| link.flight.in_flight()),
             retained: self.retained,
             retained_limit: self.config.send_buffer,
+            waits: self.scheduler.waits().to_vec(),
             streams: streams.filter_map(|id| self.stream_stats(id)).collect(),
         }
     }

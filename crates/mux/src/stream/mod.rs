@@ -12,6 +12,7 @@ use p2_frame::{CodecId, Open, StreamId};
 
 use crate::schedule::Priority;
 use crate::stats::{Counters, StreamStats};
+use crate::time::Time;
 use recv::RecvHalf;
 use send::SendHalf;
 
@@ -93,6 +94,8 @@ pub(crate) struct Stream {
     pub(crate) lazy: bool,
     pub(crate) readable_told: bool,
     pub(crate) writer_waits: bool,
+    /// Since when a writer waits for nothing but the peer's credit.
+    pub(crate) blocked_since: Option<Time>,
     /// In the session's list of writers that wait for its send buffer.
     pub(crate) crowded: bool,
     pub(crate) send_end_told: bool,
@@ -118,6 +121,7 @@ impl Stream {
             lazy: false,
             readable_told: false,
             writer_waits: false,
+            blocked_since: None,
             crowded: false,
             send_end_told: false,
             held: false,

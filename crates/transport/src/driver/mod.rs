@@ -20,7 +20,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{clock, shared::Shared};
+use crate::{DisconnectReason, clock, shared::Shared};
 
 /// No progress for this long, in the middle of a frame or of a write, ends the link.
 const STALL: Duration = Duration::from_secs(30);
@@ -130,7 +130,14 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
         let _ = tokio::time::timeout(LINGER, tasks.join_next()).await;
     }
     tasks.shutdown().await;
-    let current = shared.with(|state| state.link_down(clock::now(), epoch));
+    let end = shared.with(|state| {
+        let over = state.session.ended().is_some();
+        let end = if state.link_down(clock::now(), epoch) { end } else { End::Fenced };
+        // Once the session is over it does not matter any more how its link ends.
+        let reason = if over { DisconnectReason::Finished } else { DisconnectReason::of(&end) };
+        state.tally.disconnected(reason);
+        end
+    });
     shared.hung_up.notify_waiters();
-    if current { end } else { End::Fenced }
+    end
 }

@@ -65,7 +65,7 @@ impl Reader {
                 self.trickle()?;
             }
             if let Some(error) = malformed {
-                self.shared.with(|state| state.frame_failed());
+                self.shared.with(|state| state.tally.frame_damaged());
                 return Err(error.into());
             }
             if self.input.capacity().saturating_sub(self.input.len()) < LOW {
