@@ -17,8 +17,9 @@ const FLOOR: u64 = 32 << 10;
 const FIRST: u64 = FLOOR;
 /// Standing queue allowed at the measured rate.
 const SLACK: Duration = Duration::from_millis(2);
-/// With no more than this in flight a round trip is the path's own, not that of our queue.
-const SHALLOW: u64 = 64 << 10;
+/// With no more than this in flight a round trip is the path's own, not that of our queue: one
+/// frame of the largest size and what goes with it.
+const SHALLOW: u64 = 72 << 10;
 /// A round trip older than this is measured anew, with a link that was drained for it.
 const ROUND_TRIP_AGE: Duration = Duration::from_secs(10);
 /// A maximum rate is forgotten after one to two of these.
