@@ -68,11 +68,13 @@ impl Shared {
         result
     }
 
-    /// The same for the writer, which needs no telling that there is something to write.
-    pub(crate) fn with_as_writer<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+    /// The same, but whether the writer has something to do is for the caller to tell it, or to see
+    /// to as the writer.
+    pub(crate) fn with_deferring<R>(&self, act: impl FnOnce(&mut State) -> R) -> (R, bool) {
         let (result, effects) = self.act(act);
+        let transmit = effects.transmit;
         self.apply(effects);
-        result
+        (result, transmit)
     }
 
     fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> (R, Effects) {

@@ -273,9 +273,8 @@ impl State {
 
     /// Takes what the session has to tell, for after the lock.
     pub(crate) fn drain(&mut self, effects: &mut Effects) {
-        let now = clock::now();
         while let Some(event) = self.session.poll_event() {
-            self.take(now, event, effects);
+            self.take(event, effects);
         }
         let timeout = self.session.timeout();
         let sooner = self.armed.is_some_and(|armed| timeout.is_some_and(|at| at < armed));
@@ -285,7 +284,7 @@ impl State {
         effects.transmit = sooner || over || self.session.wants_transmit();
     }
 
-    fn take(&mut self, now: Time, event: Event, effects: &mut Effects) {
+    fn take(&mut self, event: Event, effects: &mut Effects) {
         let mut wake = |waker: Option<Waker>| effects.wakers.extend(waker);
         match event {
             Event::Incoming => effects.arrivals = effects.arrivals.saturating_add(1),
@@ -322,6 +321,7 @@ impl State {
                 effects.events.push(SessionEvent::GoingAway);
             }
             Event::Ended(ended) => {
+                let now = clock::now();
                 effects.outcome = Some(self.outcome(now, &ended));
                 self.tally.credit_blocked = Some(self.session.credit_blocked(now));
                 // Whoever waits for a stream learns of the end by asking again.

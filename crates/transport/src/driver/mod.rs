@@ -1,5 +1,6 @@
 //! One link at work: a task that reads, a task that writes, and the rules by which it dies.
 
+mod blocks;
 mod decode;
 mod encode;
 mod output;
@@ -9,7 +10,7 @@ mod reader;
 mod tests;
 mod writer;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::BytesMut;
 use p2_codec::{ContextBudget, DecoderLimits, Registry};
@@ -114,6 +115,9 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
         crc: link.crc,
         decoders,
         heard: link.heard,
+        blocks: blocks::Blocks::new(),
+        owing: false,
+        turn: 0,
     };
     tasks.spawn(reader.run(link.reader));
     let writer = writer::Writer::new(shared.clone(), epoch, encoders, link.output);
@@ -140,4 +144,13 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
     });
     shared.hung_up.notify_waiters();
     end
+}
+
+/// What `future` yields at once, if anything.
+async fn at_hand<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

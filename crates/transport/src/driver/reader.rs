@@ -1,6 +1,6 @@
 //! The reading half of a link: large reads, many frames, one lock for a batch.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
 
 use bytes::BytesMut;
 use p2_frame::{CrcPolicy, DecodeLimits, Frame, StreamId, decode, limits::MAX_PAYLOAD};
@@ -8,18 +8,18 @@ use p2_mux::Received;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::oneshot,
+    task::yield_now,
     time::timeout,
 };
 
-use super::{End, STALL, decode::Decoders};
+use super::{End, STALL, at_hand, blocks::Blocks, decode::Decoders};
 use crate::{clock, shared::Shared};
 
-/// Room for one read.
-const BLOCK: usize = 128 * 1024;
 /// Raw bytes decoded at once: a read of a block may hold frames of a thousand times as many.
 const PORTION: usize = 1024 * 1024;
-/// Below this much room a new block is taken.
-const LOW: usize = 16 * 1024;
+/// Bytes read in one go before it is the turn of those who wait for them. While more bytes are at
+/// hand the peer waits for nothing, so answers may wait that long for company.
+const TURN: usize = 256 * 1024;
 
 pub(super) struct Reader {
     pub(super) shared: Arc<Shared>,
@@ -28,6 +28,11 @@ pub(super) struct Reader {
     pub(super) crc: bool,
     pub(super) decoders: Decoders,
     pub(super) heard: Option<oneshot::Sender<()>>,
+    pub(super) blocks: Blocks,
+    /// The writer has something to do that it has not been told of.
+    pub(super) owing: bool,
+    /// Bytes read since others had their turn.
+    pub(super) turn: usize,
 }
 
 impl Reader {
@@ -68,20 +73,40 @@ impl Reader {
                 self.shared.with(|state| state.tally.frame_damaged());
                 return Err(error.into());
             }
-            if self.input.capacity().saturating_sub(self.input.len()) < LOW {
-                self.input.reserve(BLOCK);
-            }
-            read = if self.input.is_empty() {
-                reader.read_buf(&mut self.input).await?
-            } else {
-                // A slow link is not a dead one: every byte starts the stall time anew.
-                let read = timeout(STALL, reader.read_buf(&mut self.input)).await;
-                read.map_err(|_| End::Stalled("read"))??
-            };
+            read = self.fill(reader).await?;
             if read == 0 {
                 return Err(End::Eof);
             }
         }
+    }
+
+    /// Reads once: what is at hand, else what comes after everyone else had a turn.
+    async fn fill(&mut self, reader: &mut (dyn AsyncRead + Send + Unpin)) -> Result<usize, End> {
+        if self.turn >= TURN {
+            self.turn = 0;
+            tell_writer(&self.shared, &mut self.owing);
+            yield_now().await;
+        }
+        self.blocks.make_room(&mut self.input);
+        let room = self.input.capacity().saturating_sub(self.input.len());
+        let waiting_for_more = !self.input.is_empty();
+        let mut reading = pin!(reader.read_buf(&mut self.input));
+        let read = match at_hand(reading.as_mut()).await {
+            Some(read) => read?,
+            None => {
+                self.turn = 0;
+                tell_writer(&self.shared, &mut self.owing);
+                if waiting_for_more {
+                    // A slow link is not a dead one: every byte starts the stall time anew.
+                    timeout(STALL, reading).await.map_err(|_| End::Stalled("read"))??
+                } else {
+                    reading.await?
+                }
+            }
+        };
+        self.turn = self.turn.saturating_add(read);
+        self.blocks.learn(read, room);
+        Ok(read)
     }
 
     /// Bytes came, but no whole frame: the peer lives.
@@ -104,7 +129,7 @@ impl Reader {
     ) -> Result<(), End> {
         let now = clock::now();
         let (epoch, decoders) = (self.epoch, &mut self.decoders);
-        self.shared.with(|state| {
+        let (result, owing) = self.shared.with_deferring(|state| {
             if !state.carries(epoch) {
                 return Err(End::Fenced);
             }
@@ -121,7 +146,9 @@ impl Reader {
                 }
             }
             Ok(())
-        })
+        });
+        self.owing |= owing;
+        result
     }
 
     /// Decodes outside the lock and delivers under it.
@@ -132,7 +159,7 @@ impl Reader {
         self.decoders.run().await;
         let now = clock::now();
         let (epoch, decoders) = (self.epoch, &mut self.decoders);
-        self.shared.with(|state| {
+        let (result, owing) = self.shared.with_deferring(|state| {
             let session = &mut state.session;
             let trouble = decoders.take(|stream, offset, bytes| {
                 session.deliver(now, epoch, stream, offset, bytes);
@@ -150,7 +177,16 @@ impl Reader {
                 }
                 None => Ok(()),
             }
-        })
+        });
+        self.owing |= owing;
+        result
+    }
+}
+
+/// What the reader left for later is for the writer now.
+fn tell_writer(shared: &Shared, owing: &mut bool) {
+    if std::mem::take(owing) {
+        shared.work.notify_one();
     }
 }
 

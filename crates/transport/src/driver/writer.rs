@@ -1,18 +1,22 @@
 //! The writing half of a link: takes what the session has when the link can take it, encodes it
 //! outside the lock, writes it in one go.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bytes::BytesMut;
 use p2_frame::Frame;
 use p2_mux::{Time, Transmit};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
-    time::{sleep, timeout},
+    time::{Instant, Sleep, sleep, timeout},
 };
 
 use super::{
-    End, STALL,
+    End, STALL, at_hand,
     encode::{Account, Encoders},
     output::Output,
 };
@@ -32,6 +36,15 @@ struct Watch {
     epoch: u64,
     /// When the session wants to look at the clock again.
     wake_at: Option<Time>,
+    alarm: Alarm,
+}
+
+/// A timer that is moved as seldom as possible: the session's time is put off far more often than
+/// it comes, and an alarm too early costs one look.
+struct Alarm {
+    timer: Pin<Box<Sleep>>,
+    /// What it is set to, until it has rung.
+    at: Option<Time>,
 }
 
 impl Writer {
@@ -43,8 +56,9 @@ impl Writer {
     ) -> Self {
         let mut output = Output::default();
         output.buffer().unsplit(first);
-        let wake_at = shared.with_as_writer(|state| state.session.timeout());
-        let watch = Watch { shared, epoch, wake_at };
+        let (wake_at, _) = shared.with_deferring(|state| state.session.timeout());
+        let alarm = Alarm { timer: Box::pin(sleep(STALL)), at: None };
+        let watch = Watch { shared, epoch, wake_at, alarm };
         Self { watch, encoders, output, batch: Vec::new(), account: Account::default() }
     }
 
@@ -60,18 +74,24 @@ impl Writer {
         &mut self,
         writer: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<std::convert::Infallible, End> {
+        self.flush(writer).await?;
         loop {
-            self.flush(writer).await?;
             let drained = self.ask()?;
-            if !self.batch.is_empty() {
+            let more = if self.batch.is_empty() {
+                if drained {
+                    // The peer learns from the end of the bytes that nothing follows.
+                    let _ = timeout(STALL, writer.shutdown()).await;
+                    return Err(End::Drained);
+                }
+                false
+            } else {
                 self.account.clear();
                 self.encoders.encode(&mut self.batch, &mut self.output, &mut self.account).await?;
-                self.report();
-            } else if drained {
-                // The peer learns from the end of the bytes that nothing follows.
-                let _ = timeout(STALL, writer.shutdown()).await;
-                return Err(End::Drained);
-            } else {
+                let more = self.report();
+                self.flush(writer).await?;
+                more
+            };
+            if !more {
                 self.wait().await;
             }
         }
@@ -94,23 +114,28 @@ impl Writer {
         })
     }
 
-    fn report(&mut self) {
+    /// Accounts for the batch before it can be answered. Returns whether there is more to do.
+    fn report(&mut self) -> bool {
         let now = clock::now();
-        self.watch.shared.with_as_writer(|state| {
+        let (wake_at, more) = self.watch.shared.with_deferring(|state| {
             if state.carries(self.watch.epoch) {
                 let Account { wire, frames, data } = &self.account;
                 state.session.sent(now, *wire, *frames, data);
             }
+            state.armed = state.session.timeout();
+            state.armed
         });
+        self.watch.wake_at = wake_at;
+        more
     }
 
+    /// Waits until there may be something to do.
     async fn wait(&mut self) {
-        let work = self.watch.shared.work.notified();
-        match self.watch.wake_at {
-            Some(at) => {
-                let _ = timeout(at.since(clock::now()), work).await;
-            }
-            None => work.await,
+        let Watch { shared, wake_at, alarm, .. } = &mut self.watch;
+        tokio::select! {
+            biased;
+            () = shared.work.notified() => {}
+            () = alarm.rings(*wake_at) => {}
         }
     }
 
@@ -132,7 +157,7 @@ impl Watch {
     fn look<R>(&mut self, act: impl FnOnce(&mut State, Time) -> R) -> Result<R, End> {
         let now = clock::now();
         let epoch = self.epoch;
-        let (result, wake_at) = self.shared.with_as_writer(|state| {
+        let (looked, _) = self.shared.with_deferring(|state| {
             if !state.carries(epoch) {
                 return Err(End::Fenced);
             }
@@ -141,7 +166,8 @@ impl Watch {
             }
             let result = act(state, now);
             Ok((result, state.session.timeout()))
-        })?;
+        });
+        let (result, wake_at) = looked?;
         self.wake_at = wake_at;
         Ok(result)
     }
@@ -149,22 +175,35 @@ impl Watch {
     /// Waits for a step of writing: until it is done, nothing moved for the stall time, or the
     /// session holds the peer for dead.
     async fn over<T>(&mut self, step: impl Future<Output = io::Result<T>>) -> Result<T, End> {
-        let stalled = sleep(STALL);
-        tokio::pin!(step, stalled);
+        let mut step = pin!(step);
+        if let Some(done) = at_hand(step.as_mut()).await {
+            return Ok(done?);
+        }
+        let mut stalled = pin!(sleep(STALL));
         loop {
             let wake_at = self.wake_at;
-            let due = async {
-                match wake_at {
-                    Some(at) => sleep(at.since(clock::now())).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 done = &mut step => return Ok(done?),
                 () = &mut stalled => return Err(End::Stalled("written")),
-                () = due => self.look(|_, _| ())?,
+                () = self.alarm.rings(wake_at) => self.look(|_, _| ())?,
             }
         }
+    }
+}
+
+impl Alarm {
+    /// Waits until `at`, or a little less; for ever without a time.
+    ///
+    /// Cancel safe.
+    async fn rings(&mut self, at: Option<Time>) {
+        let Some(at) = at else { return std::future::pending().await };
+        if self.at.is_none_or(|set| at < set) {
+            let rest = at.since(clock::now());
+            self.timer.as_mut().reset(Instant::now() + rest);
+            self.at = Some(at);
+        }
+        self.timer.as_mut().await;
+        self.at = None;
     }
 }
