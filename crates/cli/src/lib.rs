@@ -15,6 +15,8 @@ mod signal;
 mod sink;
 mod source;
 mod ssh;
+#[allow(dead_code, unused_imports, reason = "the commands that read it come next")]
+mod status;
 mod style;
 mod units;
 

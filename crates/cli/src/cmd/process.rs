@@ -3,14 +3,17 @@
 use crate::report::Report;
 use crate::settings::OutputSettings;
 use crate::signal::Signals;
+use crate::status::Hub;
 
-/// The ears and the voice of the process; clones are the same ones.
+/// The ears, the voice and the memory of the process; clones are the same ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
     /// What the user asked for by signals.
     pub(crate) signals: Signals,
     /// Speaks for it.
     pub(crate) report: Report,
+    /// Lists what runs in it.
+    pub(crate) hub: Hub,
 }
 
 impl Process {
@@ -22,7 +25,13 @@ impl Process {
     pub(crate) fn start(output: &OutputSettings, payload_on_stdout: bool) -> anyhow::Result<Self> {
         let signals = Signals::listen()?;
         let report = Report::new(output, payload_on_stdout)?;
-        Ok(Self { signals, report })
+        let hub = Hub::new();
+        let (mut told, ending) = (signals.clone(), hub.clone());
+        tokio::spawn(async move {
+            told.draining().await;
+            ending.set_draining();
+        });
+        Ok(Self { signals, report, hub })
     }
 
     /// Says what is left to say.

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::report::{Report, Side, Watched};
 use crate::settings::RecvSettings;
 use crate::sink::{self, Failure, OpenError, Outcome, SinkFactory, StreamInfo, escape_text};
+use crate::status::{Hub, Sources};
 
 /// How long links may take for their last words.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -33,13 +34,14 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
 /// # Errors
 /// An address or a sink that cannot be used.
 pub(super) async fn receiver(settings: RecvSettings, process: Process) -> anyhow::Result<Exit> {
-    let Process { mut signals, report } = process;
+    let Process { mut signals, report, hub } = process;
     let factory = SinkFactory::new(settings.sink.clone()).await;
     let factory =
         Arc::new(factory.map_err(|error| UserError::new(Exit::Endpoint, error.to_string()))?);
     let address = settings.listen.to_string();
     let server = settings.connection.server().session_ttl(settings.session_ttl);
     let server = server.bind(&address).await.map_err(UserError::from)?;
+    let _places = (hub.listener(server.local_addr(), &server), hub.sink(factory.counters()));
     report.say(&format!("listening on {}", server.local_addr()));
     tokio::spawn(tell(server.events(), report.clone()));
 
@@ -48,7 +50,7 @@ pub(super) async fn receiver(settings: RecvSettings, process: Process) -> anyhow
         tokio::select! {
             connection = server.accept() => match connection {
                 Some(connection) => {
-                    sessions.spawn(serve(connection, factory.clone(), report.clone()));
+                    sessions.spawn(serve(connection, factory.clone(), report.clone(), hub.clone()));
                 }
                 None => break Exit::Success,
             },
@@ -97,7 +99,9 @@ pub(super) async fn serve(
     connection: Connection,
     factory: Arc<SinkFactory>,
     report: Report,
+    hub: Hub,
 ) -> SessionEnd {
+    let _place = hub.session(Side::Receiver, "", &connection, &Sources::default());
     let watched = Watched { side: Side::Receiver, peer: connection.peer().address };
     let telling = tokio::spawn(report.clone().watch(connection.clone(), watched));
     let mut streams: JoinSet<Outcome> = JoinSet::new();

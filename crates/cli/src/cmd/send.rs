@@ -16,6 +16,7 @@ use crate::signal::Signals;
 use crate::sink::escape_text;
 use crate::source::{self, Observer, SourceEvent, SourcesOutcome, Stop};
 use crate::ssh::SshDial;
+use crate::status::Sources;
 
 /// How long the link may take for its last frames.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
@@ -36,7 +37,7 @@ pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
 /// # Errors
 /// A session that could not be made, or was lost.
 pub(super) async fn session(settings: SendSettings, process: Process) -> anyhow::Result<Exit> {
-    let Process { mut signals, report } = process;
+    let Process { mut signals, report, hub } = process;
     match settings.origin {
         SourceOrigin::Demo => report.say(
             "no source was given: sending demo traffic, three streams of a line a second; \
@@ -49,6 +50,8 @@ pub(super) async fn session(settings: SendSettings, process: Process) -> anyhow:
     let connection = start(&settings, ssh.clone());
     retry_on_hangup(&signals, &connection);
     let peer = ssh.as_ref().map_or_else(|| settings.target.to_string(), Dial::target);
+    let sources = Sources::default();
+    let _place = hub.session(Side::Sender, peer.clone(), &connection, &sources);
     let watched = Watched { side: Side::Sender, peer };
     let telling = tokio::spawn(report.clone().watch(connection.clone(), watched));
     let result = tokio::select! {
@@ -57,7 +60,7 @@ pub(super) async fn session(settings: SendSettings, process: Process) -> anyhow:
                 if let Some(ssh) = &ssh {
                     settle(ssh, &connection, &report);
                 }
-                deliver(&settings, &connection, &signals, &report).await
+                deliver(&settings, &connection, &signals, &report, sources).await
             }
             Err(error) => Err(error),
         },
@@ -135,6 +138,7 @@ async fn deliver(
     connection: &Connection,
     signals: &Signals,
     report: &Report,
+    sources: Sources,
 ) -> Result<Exit, UserError> {
     let held = Arc::new(AtomicU64::new(0));
     let limit = settings.connection.drain_timeout;
@@ -145,6 +149,7 @@ async fn deliver(
         connection.clone(),
         stop.clone(),
         observer(report.clone()),
+        sources,
     )
     .await;
     let stopped = *stop.borrow() == Stop::Now;

@@ -22,13 +22,12 @@ use p2_transport::{ServerEvent, SessionStats, SessionSummary};
 
 use self::events::EventLog;
 use self::flood::{Flood, Verdict};
-use self::progress::moved;
 use crate::settings::{OutputSettings, ProgressMode};
 use crate::sink::{Outcome, escape_text};
 
 pub(crate) use self::events::Event;
-pub(crate) use self::human::{bytes, count, rtt};
-pub(crate) use self::progress::{Side, Watched};
+pub(crate) use self::human::{bytes, count, rtt, span};
+pub(crate) use self::progress::{Side, Watched, moved};
 pub(crate) use self::screen::Screen;
 
 /// How often progress is said when it was asked for without an interval.

@@ -3,6 +3,7 @@
 //! A [`SinkFactory`] makes one [`StreamSink`] for each stream; [`drain`] moves the stream's bytes
 //! into it and acknowledges exactly what the sink says it has.
 
+mod counted;
 mod dir;
 mod drain;
 mod error;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use self::counted::Counted;
 use self::dir::Dir;
 use self::file::FileSink;
 use self::format::LineFormat;
@@ -32,6 +34,8 @@ pub(crate) use self::escape::text as escape_text;
 pub(crate) use self::format::json_string;
 pub(crate) use self::settings::{Ack, Format, SinkSettings};
 pub(crate) use self::writer::{Patient, Writer};
+
+use crate::status::SinkCounters;
 
 /// What a sink is told about its stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,6 +114,7 @@ pub(crate) struct SinkFactory {
     keys: AtomicU64,
     together: Arc<AtomicUsize>,
     raw_taken: AtomicBool,
+    counters: Arc<SinkCounters>,
 }
 
 #[derive(Debug)]
@@ -138,7 +143,14 @@ impl SinkFactory {
     }
 
     fn with_place(settings: SinkSettings, place: Place) -> Self {
+        let counters = SinkCounters {
+            kind: if settings.dir.is_some() { "dir" } else { "stdout" },
+            place: settings.dir.as_ref().map(|dir| dir.display().to_string()),
+            ack: settings.ack.to_string(),
+            ..SinkCounters::default()
+        };
         Self {
+            counters: Arc::new(counters),
             settings,
             place,
             keys: AtomicU64::new(1),
@@ -152,11 +164,24 @@ impl SinkFactory {
         self.settings.ack
     }
 
-    /// Makes the sink of one stream.
+    /// What its sinks count, all together.
+    pub(crate) fn counters(&self) -> Arc<SinkCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Makes the sink of one stream, which is counted.
     ///
     /// Streams of one name in one session are numbered in the order of these calls: call it where
     /// streams are accepted, not in the task that drains them.
-    pub(crate) async fn open(&self, stream: &StreamInfo) -> Result<StreamSink, OpenError> {
+    pub(crate) async fn open(&self, stream: &StreamInfo) -> Result<Counted<StreamSink>, OpenError> {
+        let made = self.make(stream).await;
+        if matches!(made, Err(OpenError::Failed(_))) {
+            self.counters.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Counted::new(made?, self.counters()))
+    }
+
+    async fn make(&self, stream: &StreamInfo) -> Result<StreamSink, OpenError> {
         let shown = escape::text(&stream.name);
         if let Some(only) = &self.settings.only {
             if *only != stream.name {
@@ -254,7 +279,7 @@ mod tests {
     #[tokio::test]
     async fn raw_takes_one_stream_and_refuses_the_next() {
         let factory = factory(Format::Raw, None);
-        assert!(matches!(factory.open(&stream("a")).await, Ok(StreamSink::Raw(_))));
+        assert!(matches!(factory.make(&stream("a")).await, Ok(StreamSink::Raw(_))));
         let refused = factory.open(&stream("b\n")).await.expect_err("one place");
         assert_eq!(
             refused.to_string(),
@@ -268,7 +293,7 @@ mod tests {
         let factory = factory(Format::Raw, Some("b"));
         let refused = factory.open(&stream("a")).await.expect_err("not asked for");
         assert_eq!(refused.to_string(), "stream a is not the one asked for by --only");
-        assert!(matches!(factory.open(&stream("b")).await, Ok(StreamSink::Raw(_))));
+        assert!(matches!(factory.make(&stream("b")).await, Ok(StreamSink::Raw(_))));
     }
 
     #[tokio::test]

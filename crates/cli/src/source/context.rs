@@ -3,10 +3,11 @@
 use super::destination::{Destination, Plan};
 use super::event::{Observer, SourceEvent};
 use super::labels::Labels;
-use super::outcome::{Failure, SourcesOutcome, StreamOutcome, Tally};
+use super::outcome::{Failure, SourcesOutcome, StreamOutcome};
 use super::pump::{Produce, deliver};
 use super::stop::StopSignal;
 use crate::settings::attributes::{AttributeTable, StreamAttributes};
+use crate::status::{SourceCounters, SourceEntry, Sources};
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ pub(super) struct Context<D> {
     attributes: AttributeTable,
     labels: Mutex<Labels>,
     ledger: Mutex<SourcesOutcome>,
+    sources: Sources,
     lost: Mutex<Option<String>>,
     pub(super) stop: StopSignal,
     pub(super) observer: Observer,
@@ -40,6 +42,7 @@ impl<D: Destination> Context<D> {
         attributes: AttributeTable,
         stop: StopSignal,
         observer: Observer,
+        sources: Sources,
     ) -> Self {
         let mut labels = Labels::default();
         for assigned in &attributes.id {
@@ -50,6 +53,7 @@ impl<D: Destination> Context<D> {
             attributes,
             labels: Mutex::new(labels),
             ledger: Mutex::default(),
+            sources,
             lost: Mutex::default(),
             stop,
             observer,
@@ -103,16 +107,22 @@ impl<D: Destination> Context<D> {
         open.await
     }
 
+    /// Lists the source of a stream for as long as the entry lives.
+    pub(super) fn enter(&self, identity: &Identity) -> SourceEntry {
+        self.sources.enter(identity.label, &identity.name)
+    }
+
     /// Sends all of a source on a stream of its own and records how that ended.
     pub(super) async fn carry<P: Produce>(
         self: Arc<Self>,
         identity: Identity,
         source: io::Result<P>,
     ) {
-        let tally = Tally::default();
+        let tally = self.enter(&identity);
         let result = self
             .unless_stopped(async {
                 let mut source = source.map_err(|error| self.failed(&error))?;
+                source.counted_by(tally.shared());
                 let (mut writer, _reader) = self.open(&identity, false, Vec::new()).await?;
                 deliver(&mut source, &mut writer, &identity.attributes, &tally).await
             })
@@ -141,19 +151,25 @@ impl<D: Destination> Context<D> {
         }
     }
 
-    pub(super) fn record(&self, identity: Identity, tally: &Tally, result: Result<(), Failure>) {
-        let outcome = tally.outcome(identity.name, identity.label, result.err());
-        self.record_outcome(outcome);
+    pub(super) fn record(
+        &self,
+        identity: Identity,
+        tally: &SourceCounters,
+        result: Result<(), Failure>,
+    ) {
+        let Identity { name, label, .. } = identity;
+        self.record_outcome(StreamOutcome::new(name, label, tally, result.err()));
     }
 
     /// Records a stream that was never begun, because the program ends.
     pub(super) fn record_stopped(&self, identity: Identity) {
-        self.record(identity, &Tally::default(), Err(self.stopped()));
+        self.record(identity, &SourceCounters::default(), Err(self.stopped()));
     }
 
     /// Records a source that failed before it had a stream.
     pub(super) fn record_unopened(&self, name: &str, error: &io::Error) {
-        self.record_outcome(Tally::default().outcome(name.to_owned(), 0, Some(self.failed(error))));
+        let (nothing, failure) = (SourceCounters::default(), Some(self.failed(error)));
+        self.record_outcome(StreamOutcome::new(name.to_owned(), 0, &nothing, failure));
     }
 
     fn record_outcome(&self, outcome: StreamOutcome) {

@@ -2,7 +2,6 @@
 
 use super::context::{Context, Identity};
 use super::destination::Destination;
-use super::outcome::Tally;
 use super::pump::{Produce, deliver};
 use super::stdin::ThreadReader;
 use bytes::Bytes;
@@ -59,7 +58,7 @@ async fn send<D: Destination>(
     path: &Path,
     open: Arc<Semaphore>,
 ) {
-    let tally = Tally::default();
+    let tally = context.enter(&identity);
     let result = context
         .unless_stopped(async {
             // The file first: one that cannot be read makes no stream.
@@ -68,6 +67,8 @@ async fn send<D: Destination>(
             match Input::open(path.to_owned()).await.map_err(|error| context.failed(&error))? {
                 Input::Regular(mut file) => {
                     file.permit = permit;
+                    let size = file.size;
+                    tally.set_backlog(Box::new(move |sent| Some(size.saturating_sub(sent))));
                     let (mut writer, _reader) = context.open(&identity, false, Vec::new()).await?;
                     deliver(&mut file, &mut writer, &identity.attributes, &tally).await
                 }
@@ -115,6 +116,7 @@ impl Input {
             Ok(Self::Regular(FileReader {
                 path,
                 file: Some(Arc::new(file)),
+                size: metadata.len(),
                 want: first,
                 ahead: None,
                 permit: None,
@@ -128,6 +130,8 @@ impl Input {
 struct FileReader {
     path: PathBuf,
     file: Option<Arc<File>>,
+    /// When it was opened.
+    size: u64,
     want: usize,
     ahead: Option<JoinHandle<io::Result<(Bytes, bool)>>>,
     /// Held as long as the file is open.

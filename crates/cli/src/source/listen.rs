@@ -3,7 +3,6 @@
 use super::context::{Context, Identity};
 use super::destination::{Destination, Reader};
 use super::event::SourceEvent;
-use super::outcome::Tally;
 use super::pump::{Produce, deliver};
 use super::stop::StopSignal;
 use crate::settings::source::Source;
@@ -144,7 +143,7 @@ async fn connection<D: Destination>(
     mut socket: Socket,
     peer: String,
 ) {
-    let tally = Tally::default();
+    let tally = context.enter(&identity);
     let stop = context.stop.clone();
     let result = context
         .unless_stopped(async {

@@ -29,6 +29,7 @@ pub(crate) use stop::Stop;
 
 use crate::settings::attributes::AttributeTable;
 use crate::settings::source::{Source, SourceSpec, TailPattern};
+use crate::status::Sources;
 use context::Context;
 use destination::Destination;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use tokio::task::JoinSet;
 /// Runs all `sources` until each has ended, and says how.
 ///
 /// At [`Stop::Drain`] endless sources end and their streams are finished orderly; at [`Stop::Now`],
-/// or when the session ends, everything ends at once. Dropping the future ends everything, too.
+/// or when the session ends, everything ends at once. Dropping the future ends everything, too. Each source is in `list` while it runs.
 /// Expects that every source of one stream has its name ([`crate::settings::source::assign_names`]).
 pub(crate) async fn run<D: Destination>(
     sources: Vec<Source>,
@@ -47,10 +48,11 @@ pub(crate) async fn run<D: Destination>(
     destination: D,
     mut stop: watch::Receiver<Stop>,
     observer: Observer,
+    list: Sources,
 ) -> SourcesOutcome {
     let (ask, signal) = watch::channel(*stop.borrow_and_update());
     let context =
-        Arc::new(Context::new(destination, attributes, StopSignal::new(signal), observer));
+        Arc::new(Context::new(destination, attributes, StopSignal::new(signal), observer, list));
     let mut tasks = start(&context, sources);
 
     let (mut asked, mut ended) = (true, false);

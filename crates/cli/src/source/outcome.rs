@@ -1,6 +1,6 @@
 //! What became of each stream, bounded however many there were.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::status::SourceCounters;
 
 /// Streams remembered one by one; the rest is summed.
 const KEPT: usize = 16_384;
@@ -94,35 +94,16 @@ impl SourcesOutcome {
     }
 }
 
-/// Counters of a stream that is under way; they outlive a cancelled pump.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    bytes: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Tally {
-    pub(super) fn sent(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn dropped(&self, bytes: u64) {
-        self.dropped.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn outcome(
-        &self,
+impl StreamOutcome {
+    /// What became of the stream that `counters` are about.
+    pub(super) fn new(
         name: String,
         label: u32,
+        counters: &SourceCounters,
         failure: Option<Failure>,
-    ) -> StreamOutcome {
-        StreamOutcome {
-            name,
-            label,
-            bytes: self.bytes.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
-            failure,
-        }
+    ) -> Self {
+        let (bytes, dropped) = counters.totals();
+        Self { name, label, bytes, dropped, failure }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use super::destination::Writer;
 use super::limit::TokenBucket;
-use super::outcome::{Failure, Tally};
+use super::outcome::Failure;
 use super::ring::{DEFAULT_CAPACITY, Ring};
 use crate::settings::source::{StreamAttributes, WhenFull};
+use crate::status::SourceCounters;
 use bytes::Bytes;
 use std::future::Future;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -17,6 +19,9 @@ pub(super) trait Produce: Send {
     /// The next chunk, `None` at the end. Not polled while the stream has no room, which pauses the
     /// source.
     fn next(&mut self) -> impl Future<Output = io::Result<Option<Bytes>>> + Send;
+
+    /// Told once before the first chunk: whoever knows more than its bytes counts it there.
+    fn counted_by(&mut self, _counters: Arc<SourceCounters>) {}
 
     /// Asked once after the end: whether the source ended well. All of its bytes are delivered
     /// either way.
@@ -30,7 +35,7 @@ pub(super) async fn deliver<P: Produce, W: Writer>(
     source: &mut P,
     writer: &mut W,
     attributes: &StreamAttributes,
-    tally: &Tally,
+    tally: &SourceCounters,
 ) -> Result<(), Failure> {
     let mut outlet = Outlet {
         writer,
@@ -75,7 +80,11 @@ async fn dropping<P: Produce, W: Writer>(
     let reading = async {
         let result = loop {
             match next(source).await {
-                Ok(Some(chunk)) => tally.dropped(lock().0.push(&chunk)),
+                Ok(Some(chunk)) => {
+                    let mut state = lock();
+                    tally.dropped(state.0.push(&chunk));
+                    tally.buffered(state.0.len());
+                }
                 Ok(None) => break Ok(()),
                 Err(failure) => break Err(failure),
             }
@@ -92,7 +101,9 @@ async fn dropping<P: Produce, W: Writer>(
         loop {
             let (popped, ended) = {
                 let mut state = lock();
-                (state.0.pop(), state.1)
+                let popped = state.0.pop();
+                tally.buffered(state.0.len());
+                (popped, state.1)
             };
             match popped {
                 Some(piece) => {
@@ -119,7 +130,7 @@ async fn next<P: Produce>(source: &mut P) -> Result<Option<Bytes>, Failure> {
 struct Outlet<'a, W> {
     writer: &'a mut W,
     bucket: Option<TokenBucket>,
-    tally: &'a Tally,
+    tally: &'a SourceCounters,
 }
 
 impl<W: Writer> Outlet<'_, W> {
@@ -139,7 +150,15 @@ impl<W: Writer> Outlet<'_, W> {
                 }
             };
             let length = piece.len();
-            self.writer.write(piece).await?;
+            let mut write = pin!(self.writer.write(piece));
+            tokio::select! {
+                biased;
+                written = &mut write => written?,
+                () = std::future::ready(()) => {
+                    let _pause = self.tally.pause();
+                    write.await?;
+                }
+            }
             self.tally.sent(length);
         }
         Ok(())
@@ -176,9 +195,9 @@ mod tests {
     async fn run(
         mut source: Chunks,
         attributes: StreamAttributes,
-    ) -> (Memory, Result<(), Failure>, Tally) {
+    ) -> (Memory, Result<(), Failure>, SourceCounters) {
         let memory = Memory::default();
-        let tally = Tally::default();
+        let tally = SourceCounters::default();
         let (mut writer, _reader) = memory.open(plan("x", 1)).await.expect("open");
         let result = deliver(&mut source, &mut writer, &attributes, &tally).await;
         (memory, result, tally)
@@ -191,7 +210,7 @@ mod tests {
         assert_eq!(result, Ok(()));
         assert_eq!(memory.text("x"), "abc");
         assert!(memory.finished("x"));
-        assert_eq!(tally.outcome("x".into(), 1, None).bytes, 3);
+        assert_eq!(tally.totals(), (3, 0));
     }
 
     #[tokio::test]
@@ -222,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_ring_drops_lines_and_records_the_gap() {
         let memory = Memory::default();
-        let tally = Tally::default();
+        let tally = SourceCounters::default();
         memory.hold();
         let (mut writer, _reader) = memory.open(plan("x", 1)).await.expect("open");
         let mut source =
@@ -238,7 +257,7 @@ mod tests {
             Ok(())
         };
         tokio::try_join!(pumping, releasing).expect("pumped");
-        let dropped = tally.outcome("x".into(), 1, None).dropped;
+        let dropped = tally.totals().1;
         assert_eq!(dropped, 7);
         assert_eq!(memory.text("x"), "first\n[gap 7]third\nfourth\n");
     }

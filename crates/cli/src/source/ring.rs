@@ -89,7 +89,8 @@ impl Ring {
         std::mem::take(&mut self.gap)
     }
 
-    fn len(&self) -> usize {
+    /// Bytes that wait in it.
+    pub(super) fn len(&self) -> usize {
         self.head.len() + self.data.len()
     }
 

@@ -24,7 +24,8 @@ fn start_with(sources: Vec<Source>, attributes: AttributeTable) -> Harness {
     let events = Arc::new(Mutex::new(Vec::new()));
     let told = events.clone();
     let observer = Observer::new(move |event| told.lock().expect("lock").push(event));
-    let running = tokio::spawn(run(sources, attributes, memory.clone(), stop, observer));
+    let running =
+        tokio::spawn(run(sources, attributes, memory.clone(), stop, observer, Sources::default()));
     Harness { memory, ask, events, running }
 }
 

@@ -10,6 +10,7 @@ mod relay;
 
 use crate::exit::Exit;
 use crate::settings::AttachSettings;
+use crate::status::Hub;
 
 /// Runs one of the two.
 ///
@@ -17,7 +18,7 @@ use crate::settings::AttachSettings;
 /// A place that is not safe, a receiver that does not start.
 pub(crate) async fn run(settings: AttachSettings) -> anyhow::Result<Exit> {
     match settings.detached {
-        true => receiver::run(settings).await,
+        true => receiver::run(settings, &Hub::new()).await,
         false => relay::run(&settings).await,
     }
 }

@@ -24,6 +24,7 @@ use crate::settings::{AttachSettings, OutputSettings, ProgressMode};
 use crate::signal::Signals;
 use crate::sink::{SinkFactory, SinkSettings};
 use crate::ssh::greeting::Greeting;
+use crate::status::Hub;
 
 /// How often to look whether it is still needed.
 const LOOK: Duration = Duration::from_millis(250);
@@ -32,7 +33,7 @@ const SUCCESSION: Duration = Duration::from_secs(10);
 /// How long links may take for their last words.
 const LEAVE: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(settings: AttachSettings) -> anyhow::Result<Exit> {
+pub(super) async fn run(settings: AttachSettings, hub: &Hub) -> anyhow::Result<Exit> {
     // It fails only for who has a session of its own already.
     let _ = setsid();
     umask(Mode::RWXG | Mode::RWXO);
@@ -55,6 +56,7 @@ pub(super) async fn run(settings: AttachSettings) -> anyhow::Result<Exit> {
     let report = Report::new(&output, false)?;
     let listener = listen(&place.socket())?;
     let server = settings.connection.server().session_ttl(settings.session_ttl).without_listener();
+    let _places = (hub.listener("ssh", &server), hub.sink(factory.counters()));
     let greeting = Greeting {
         agent: format!("p2/{}", env!("CARGO_PKG_VERSION")),
         dir: settings.dir.display().to_string(),
@@ -81,7 +83,7 @@ pub(super) async fn run(settings: AttachSettings) -> anyhow::Result<Exit> {
             }
             Some(connection) = server.accept() => {
                 say(&format!("session {} began", crate::sink::escape_text(&connection.name())));
-                sessions.spawn(serve(connection, factory.clone(), report.clone()));
+                sessions.spawn(serve(connection, factory.clone(), report.clone(), hub.clone()));
             }
             Some(ended) = sessions.join_next() => {
                 let exit = ended.map_or(Exit::Failure, |end| end.exit);
@@ -100,6 +102,7 @@ pub(super) async fn run(settings: AttachSettings) -> anyhow::Result<Exit> {
                 }
             }
             _ = signals.draining() => {
+                hub.set_draining();
                 let limit = settings.connection.drain_timeout;
                 let _ = tokio::time::timeout(limit + LEAVE, async {
                     server.shutdown(limit).await;

@@ -24,6 +24,7 @@ use crate::settings::{
 };
 use crate::signal::Signals;
 use crate::source;
+use crate::status::Sources;
 
 /// The show is paced to take about this many seconds: fast enough to wait for, slow enough to see.
 const SECONDS: u64 = 3;
@@ -59,7 +60,9 @@ pub(crate) async fn run(settings: DemoSettings) -> anyhow::Result<Exit> {
     let stop = patience(&signals, &report, &connection, shared.drain_timeout, Arc::default());
     let (sources, attributes) = traffic(&settings);
     let tell = observer(report.clone());
-    let sent = source::run(sources, attributes, connection.clone(), stop.clone(), tell).await;
+    let list = Sources::default();
+    let sent = source::run(sources, attributes, connection.clone(), stop.clone(), tell, list);
+    let sent = sent.await;
     cutting.abort();
     let stats = connection.stats();
     let closed = close(&connection, stop).await;

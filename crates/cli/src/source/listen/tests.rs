@@ -8,6 +8,7 @@ use super::super::{SourcesOutcome, run};
 use super::*;
 use crate::settings::attributes::{Assigned, AttributeTable};
 use crate::settings::source::SourceSpec;
+use crate::status::Sources;
 use std::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -29,7 +30,14 @@ async fn start(spec: SourceSpec, attributes: AttributeTable) -> Harness {
         }
     });
     let source = Source { name: Some("in".to_owned()), spec };
-    let running = tokio::spawn(run(vec![source], attributes, memory.clone(), stop, observer));
+    let running = tokio::spawn(run(
+        vec![source],
+        attributes,
+        memory.clone(),
+        stop,
+        observer,
+        Sources::default(),
+    ));
     until("a listener", || !address.lock().expect("lock").is_empty()).await;
     let address = address.lock().expect("lock").clone();
     Harness { memory, ask, address, running }

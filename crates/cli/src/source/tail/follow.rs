@@ -1,12 +1,14 @@
 //! One path followed step by step: growth, truncation, rename, deletion, re-creation.
 
 use super::claims::{Claims, FileId};
+use crate::status::SourceCounters;
 use bytes::Bytes;
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One read.
 const CHUNK: u64 = 64 * 1024;
@@ -36,6 +38,21 @@ pub(super) struct Follow {
     /// The last trouble told, so that it is told once.
     trouble: Option<String>,
     notes: Vec<String>,
+    progress: Progress,
+}
+
+/// How far it is, for whoever counts and whoever asks.
+#[derive(Debug, Default)]
+struct Progress {
+    counters: Option<Arc<SourceCounters>>,
+    position: Arc<Mutex<Option<Position>>>,
+}
+
+/// Which file is read, and how far.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    id: FileId,
+    offset: u64,
 }
 
 #[derive(Debug)]
@@ -50,7 +67,28 @@ struct Current {
 impl Follow {
     /// Begins at the start of the file, so that nothing of it is missing.
     pub(super) fn new(path: PathBuf, claims: Claims) -> Self {
-        Self { path, claims, current: None, silent: 0, trouble: None, notes: Vec::new() }
+        Self {
+            path,
+            claims,
+            current: None,
+            silent: 0,
+            trouble: None,
+            notes: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Counts rotations there from now on, and lets it ask how far the file is ahead.
+    pub(super) fn counted_by(&mut self, counters: Arc<SourceCounters>) {
+        let (path, position) = (self.path.clone(), Arc::clone(&self.progress.position));
+        counters.set_backlog(Box::new(move |_| {
+            let position = (*position.lock().unwrap_or_else(PoisonError::into_inner))?;
+            let metadata = path.metadata().ok()?;
+            // After a rotation the rest of the old file is unknown, and the new one is all ahead.
+            let read = if FileId::of(&metadata) == position.id { position.offset } else { 0 };
+            Some(metadata.len().saturating_sub(read))
+        }));
+        self.progress.counters = Some(counters);
     }
 
     /// Opens the file if it is there; says whether it is.
@@ -83,6 +121,9 @@ impl Follow {
         self.trouble = None;
         self.silent = 0;
         self.current = Some(Current { file, id, offset, end: None });
+        if self.progress.at(id, offset).is_some() {
+            self.progress.rotated();
+        }
         Ok(true)
     }
 
@@ -107,6 +148,8 @@ impl Follow {
                 let lost = current.offset;
                 current.file.seek(SeekFrom::Start(0))?;
                 (current.offset, current.end) = (0, None);
+                self.progress.at(current.id, 0);
+                self.progress.rotated();
                 self.notes.push(format!(
                     "was truncated from {lost} to {length} bytes; reading it from its start"
                 ));
@@ -118,6 +161,7 @@ impl Follow {
                 (&current.file).take(want).read_to_end(&mut data)?;
                 if !data.is_empty() {
                     current.offset += data.len() as u64;
+                    self.progress.at(current.id, current.offset);
                     self.silent = 0;
                     return Ok(Step::Data(Bytes::from(data)));
                 }
@@ -160,6 +204,20 @@ impl Follow {
         if self.trouble.as_ref() != Some(&text) {
             self.notes.push(text.clone());
             self.trouble = Some(text);
+        }
+    }
+}
+
+impl Progress {
+    /// Notes where the next read begins; returns where it would have begun before.
+    fn at(&self, id: FileId, offset: u64) -> Option<Position> {
+        let mut place = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        place.replace(Position { id, offset })
+    }
+
+    fn rotated(&self) {
+        if let Some(counters) = &self.counters {
+            counters.rotated();
         }
     }
 }

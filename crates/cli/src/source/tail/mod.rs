@@ -14,6 +14,7 @@ use super::destination::Destination;
 use super::event::Observer;
 use super::pump::Produce;
 use super::stop::StopSignal;
+use crate::status::SourceCounters;
 use bytes::Bytes;
 use claims::Claims;
 use follow::{Follow, Step, identity};
@@ -171,6 +172,12 @@ impl Follower {
 }
 
 impl Produce for Follower {
+    fn counted_by(&mut self, counters: Arc<SourceCounters>) {
+        if let Some(follow) = &mut self.follow {
+            follow.counted_by(counters);
+        }
+    }
+
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let Some(mut follow) = self.follow.take() else {
