@@ -3,23 +3,30 @@
 //! A kernel, a proxy or an ssh process between the two ends swallows megabytes, and an urgent byte
 //! waits behind all of them. The model is that of BBR (draft-ietf-ccwg-bbr): the delivery rate is
 //! a windowed maximum, the round trip is measured while little is in flight, and no more is kept in
-//! flight than their product with some room for growth: as much again until the rate stops growing,
-//! a quarter after that, and a few milliseconds of work for a receiver that wakes late.
+//! flight than their product, and a few milliseconds of work for a receiver that wakes late. As much
+//! again is allowed until the rate stops growing, and after that a quarter more in one round of
+//! eight, to find out whether the link has become faster.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::limits;
 use crate::time::Time;
 
-/// In flight always, whatever was measured.
-const FLOOR: u64 = 32 << 10;
 /// In flight before anything was measured.
-const FIRST: u64 = FLOOR;
+const FIRST: u64 = (32 << 10) + LAG;
+/// Read by the peer and not yet receipted. Without room for it, a direction that carries little
+/// beside its control frames would wait for a receipt that is not due.
+const LAG: u64 = limits::RECEIPT_EVERY;
 /// Standing queue allowed at the measured rate.
 const SLACK: Duration = Duration::from_millis(2);
-/// With no more than this in flight a round trip is the path's own, not that of our queue: one
-/// frame of the largest size and what goes with it.
-const SHALLOW: u64 = 72 << 10;
+/// With no more than this in flight a round trip is the path's own, not that of our queue: the
+/// largest frame, begun when there was still room for a byte.
+const SHALLOW: u64 = FIRST + (68 << 10);
+/// Once the pipe is full, a quarter more is tried in one round of so many.
+const PROBE_EVERY: u32 = 8;
+/// An urgent byte does not wait longer than this for such a trial.
+const PROBE_MOST: Duration = Duration::from_millis(10);
 /// A round trip older than this is measured anew, with a link that was drained for it.
 const ROUND_TRIP_AGE: Duration = Duration::from_secs(10);
 /// A maximum rate is forgotten after one to two of these.
@@ -28,15 +35,41 @@ const RATE_AGE: Duration = Duration::from_secs(2);
 const MARK_EVERY: u64 = 32 << 10;
 const MARKS: usize = 256;
 
+/// Bytes that went out together, the last of which is number `sent`; or many small writes.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     sent: u64,
+    /// When the first of them went out, and the last.
+    begun: Time,
     at: Time,
     delivered: u64,
     delivered_at: Time,
     limited: bool,
-    /// Nothing to speak of was in flight when it was set.
-    shallow: bool,
+    /// What was in flight when it was set.
+    in_flight: u64,
+}
+
+/// Means over some eight samples with little in flight.
+#[derive(Debug, Clone, Copy)]
+struct RoundTrip {
+    time: Duration,
+    /// What was in flight up to the receipted byte: that it takes its time to pass is our doing.
+    bytes: u64,
+    /// When it was last measured or confirmed.
+    at: Time,
+}
+
+impl RoundTrip {
+    fn add(&mut self, now: Time, sample: Duration, bytes: u64) {
+        self.time = self.time.saturating_mul(7).saturating_add(sample) / 8;
+        self.bytes = self.bytes.saturating_mul(7).saturating_add(bytes) / 8;
+        self.at = now;
+    }
+
+    /// Longer than this, and it waits in a queue.
+    fn long(&self) -> Duration {
+        self.time.saturating_add(self.time / 16).saturating_add(SLACK * 2)
+    }
 }
 
 /// The account of one link.
@@ -48,10 +81,11 @@ pub(crate) struct Flight {
     marks: VecDeque<Mark>,
     mark_every: u64,
     marked: u64,
+    /// When the first byte after the last mark went out.
+    begun: Option<Time>,
     /// The application had nothing more: rates measured now say nothing about the link.
     limited: bool,
-    /// The path's round trip, a mean over shallow samples, and when it was last measured.
-    round_trip: Option<(Duration, Time)>,
+    round_trip: Option<RoundTrip>,
     /// Bytes per second: the maximum of this period and of the one before.
     rate: (u64, u64),
     rate_since: Time,
@@ -60,7 +94,7 @@ pub(crate) struct Flight {
     startup: Startup,
 }
 
-/// Doubling until the rate has stopped growing, as in BBR's startup.
+/// Doubling until the rate has stopped growing, as in BBR's startup; and the rounds after it.
 #[derive(Debug, Default)]
 struct Startup {
     full: bool,
@@ -68,15 +102,21 @@ struct Startup {
     /// A round ends when this many bytes are delivered.
     round_ends: u64,
     rounds_without_growth: u32,
+    rounds: u32,
+    /// The shortest round trip seen in this round.
+    shortest: Option<Duration>,
 }
 
 impl Startup {
-    fn round(&mut self, delivered: u64, sent: u64, rate: u64, limited: bool) {
-        if self.full || delivered < self.round_ends {
+    fn round(&mut self, delivered: u64, sent: u64, rate: u64, limited: bool, long: Duration) {
+        if delivered < self.round_ends {
             return;
         }
         self.round_ends = sent;
-        if limited {
+        self.rounds = self.rounds.wrapping_add(1);
+        // A whole round waited: what is sent beyond this only makes the queue longer.
+        self.full |= self.shortest.take().is_some_and(|shortest| shortest > long);
+        if self.full || limited {
             return;
         }
         if rate >= self.best.saturating_add(self.best / 4) {
@@ -98,12 +138,20 @@ impl Flight {
             marks: VecDeque::new(),
             mark_every: MARK_EVERY,
             marked: 0,
+            begun: None,
             limited: false,
             round_trip: None,
             rate: (0, 0),
             rate_since: now,
             draining: false,
-            startup: Startup { full: false, best: 0, round_ends: 0, rounds_without_growth: 0 },
+            startup: Startup {
+                full: false,
+                best: 0,
+                round_ends: 0,
+                rounds_without_growth: 0,
+                rounds: 0,
+                shortest: None,
+            },
         }
     }
 
@@ -117,13 +165,19 @@ impl Flight {
     }
 
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.round_trip.map(|(rtt, _)| rtt)
+        self.round_trip.map(|rtt| rtt.time)
     }
 
     /// `bytes` went out; `limited` when nothing more was waiting.
     pub(crate) fn sent(&mut self, now: Time, bytes: u64, limited: bool) {
         self.sent = self.sent.saturating_add(bytes);
         self.limited = limited;
+        // What trickled out before a large batch says nothing of it.
+        let begun = match self.begun {
+            Some(begun) if bytes < self.mark_every => begun,
+            _ => now,
+        };
+        self.begun = Some(begun);
         if self.sent.saturating_sub(self.marked) < self.mark_every {
             return;
         }
@@ -137,13 +191,15 @@ impl Flight {
             self.mark_every = self.mark_every.saturating_mul(2);
         }
         self.marked = self.sent;
+        self.begun = None;
         self.marks.push_back(Mark {
             sent: self.sent,
+            begun,
             at: now,
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             limited,
-            shallow: self.in_flight() <= SHALLOW,
+            in_flight: self.in_flight(),
         });
     }
 
@@ -157,15 +213,19 @@ impl Flight {
         }
         self.delivered = received;
         self.delivered_at = now;
+        // The byte that made the receipt due is the last that it counts.
+        if let Some(mark) = self.marks.iter().find(|mark| mark.sent >= received).copied() {
+            self.sample_round_trip(now, mark, received);
+        }
         let mut last = None;
         while self.marks.front().is_some_and(|mark| mark.sent <= received) {
             last = self.marks.pop_front();
         }
         if let Some(mark) = last {
-            self.sample_round_trip(now, mark);
             self.sample_rate(now, mark, received);
             let rate = self.rate.0.max(self.rate.1);
-            self.startup.round(received, self.sent, rate, mark.limited);
+            let long = self.round_trip.map_or(Duration::MAX, |rtt| rtt.long());
+            self.startup.round(received, self.sent, rate, mark.limited, long);
         }
         true
     }
@@ -173,16 +233,27 @@ impl Flight {
     /// The mean, not the minimum: where small writes wait for each other on the way (Nagle's
     /// algorithm in a proxy), the shortest round trip says nothing about the usual one, and a cap
     /// made from it would starve the link. PING is such a small write, so it does not count here.
-    fn sample_round_trip(&mut self, now: Time, mark: Mark) {
-        let sample = now.since(mark.at);
-        if mark.shallow {
-            let mean = self
-                .round_trip
-                .map_or(sample, |(mean, _)| mean.saturating_mul(7).saturating_add(sample) / 8);
-            self.round_trip = Some((mean, now));
+    fn sample_round_trip(&mut self, now: Time, mark: Mark, received: u64) {
+        let sample = now.since(mark.begun);
+        if mark.at.since(mark.begun) > sample / 8 {
+            return;
+        }
+        let shortest = self.startup.shortest.get_or_insert(sample);
+        *shortest = sample.min(*shortest);
+        if mark.in_flight <= SHALLOW {
+            let bytes = mark.in_flight.saturating_sub(mark.sent.saturating_sub(received));
+            let first = RoundTrip { time: sample, bytes, at: now };
+            self.round_trip.get_or_insert(first).add(now, sample, bytes);
             self.draining = false;
-        } else if self.round_trip.is_none_or(|(_, at)| now.since(at) > ROUND_TRIP_AGE) {
-            self.draining = true;
+            return;
+        }
+        match &mut self.round_trip {
+            // Our queue is short enough to see that the path is not longer than it was.
+            Some(rtt) if sample <= rtt.long() => {
+                rtt.at = now;
+            }
+            Some(rtt) if now.since(rtt.at) <= ROUND_TRIP_AGE => {}
+            _ => self.draining = true,
         }
     }
 
@@ -204,17 +275,26 @@ impl Flight {
 
     fn cap(&self) -> u64 {
         let rate = self.rate.0.max(self.rate.1);
-        let Some((rtt, _)) = self.round_trip.filter(|_| rate > 0 && !self.draining) else {
+        let Some(rtt) = self.round_trip.filter(|_| rate > 0 && !self.draining) else {
             return FIRST;
         };
         let span = if self.startup.full {
-            // Once the pipe is full, all that is sent beyond it is a queue for urgent bytes.
-            rtt.saturating_add(rtt / 4).saturating_add(SLACK)
+            let own = u128::from(rtt.bytes).saturating_mul(1_000_000_000);
+            let own = own.checked_div(u128::from(rate)).unwrap_or(0);
+            let own = Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX));
+            let path = rtt.time.saturating_sub(own);
+            // All that is sent beyond the pipe's capacity is a queue for urgent bytes.
+            if self.startup.rounds % PROBE_EVERY == 0 {
+                path.saturating_add((path / 4).min(PROBE_MOST))
+            } else {
+                path
+            }
         } else {
-            rtt.saturating_mul(2).saturating_add(SLACK)
+            rtt.time.saturating_mul(2)
         };
+        let span = span.saturating_add(SLACK);
         let bytes = u128::from(rate).saturating_mul(span.as_nanos()) / 1_000_000_000;
-        u64::try_from(bytes).unwrap_or(u64::MAX).max(FLOOR)
+        u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(LAG)
     }
 }
 
@@ -222,52 +302,80 @@ impl Flight {
 mod tests {
     use super::*;
 
-    /// A pipe of `rate` bytes/s with `rtt`, filled as fast as the cap allows for `seconds`.
-    /// Returns the 95th percentile of queueing delay after three seconds, and the bytes delivered.
-    fn simulate(rate: u64, rtt: Duration, seconds: u64) -> (Duration, u64) {
+    /// A pipe of `rate` bytes/s with `rtt`, filled with whole frames as fast as the cap allows for
+    /// `seconds`. Returns the 95th percentile of queueing delay and the share of the pipe that was
+    /// used, both after two seconds.
+    fn simulate(rate: u64, rtt: Duration, frame: u64, seconds: u64) -> (Duration, f64) {
         let step = Duration::from_micros(100);
         let per_step = rate / 10_000;
         let mut now = Time::default();
         let mut flight = Flight::new(now);
-        let (mut queue, mut served) = (0u64, 0u64);
+        let (mut queue, mut served, mut receipted, mut used) = (0u64, 0u64, 0u64, 0u64);
         let mut receipts: VecDeque<(Time, u64)> = VecDeque::new();
         let mut queues = Vec::new();
         for tick in 0..seconds * 10_000 {
             now = now + step;
-            let room = flight.room().min(256 << 10).min((1 << 30) - queue);
+            let room = flight.room().min(256 << 10);
             if room > 0 {
-                flight.sent(now, room, false);
-                queue += room;
+                let bytes = room.div_ceil(frame) * frame;
+                flight.sent(now, bytes, false);
+                queue += bytes;
             }
             let out = queue.min(per_step);
             queue -= out;
             served += out;
-            receipts.push_back((now + rtt, served));
+            if served - receipted >= LAG {
+                receipted = served;
+                receipts.push_back((now + rtt, served));
+            }
             while receipts.front().is_some_and(|(at, _)| *at <= now) {
                 let (_, received) = receipts.pop_front().unwrap();
                 assert!(flight.receipt(now, received));
             }
-            if tick > 30_000 {
+            if tick >= 20_000 {
                 queues.push(queue);
+                used += out;
             }
         }
+        let share = used as f64 / (queues.len() as u64 * per_step) as f64;
         queues.sort_unstable();
         let high = queues[queues.len() * 95 / 100];
-        (Duration::from_secs_f64(high as f64 / rate as f64), served)
+        (Duration::from_secs_f64(high as f64 / rate as f64), share)
     }
 
     #[test]
-    fn a_slow_link_is_kept_full_with_a_short_queue() {
-        let (queue, served) = simulate(12_500_000, Duration::from_micros(200), 5);
-        assert!(queue < Duration::from_millis(8), "{queue:?} of queue at 100 Mbit/s");
-        assert!(served > 12_500_000 * 5 * 97 / 100, "{served} bytes in 5 s");
+    fn a_link_is_kept_full_with_a_short_queue_whatever_a_frame_holds() {
+        for (megabits, rtt, most) in
+            [(100, 0.2, 12), (100, 20.0, 12), (1000, 0.2, 8), (1000, 10.0, 8), (1000, 100.0, 16)]
+        {
+            for frame in [4 << 10, 16 << 10, (64 << 10) + 28] {
+                let rtt = Duration::from_secs_f64(rtt / 1e3);
+                let (queue, share) = simulate(megabits * 125_000, rtt, frame, 15);
+                let what = format!("{megabits} Mbit/s, {rtt:?}, frames of {frame}");
+                assert!(share > 0.98, "{what}: {share:.3} of the link used");
+                let most = Duration::from_millis(most);
+                assert!(queue < most, "{what}: a queue of {queue:?}");
+            }
+        }
     }
 
     #[test]
-    fn a_long_fat_link_fills() {
-        let (queue, served) = simulate(125_000_000, Duration::from_millis(100), 12);
-        assert!(queue < Duration::from_millis(40), "{queue:?} of queue at 1 Gbit/s, 100 ms");
-        assert!(served > 125_000_000 * 12 * 90 / 100, "{served} bytes in 12 s");
+    fn a_trickle_beside_it_does_not_hide_the_round_trip_of_a_large_batch() {
+        let ms = Duration::from_millis;
+        let mut now = Time::default();
+        let mut flight = Flight::new(now);
+        let mut sent = 0;
+        for _ in 0..10 {
+            sent += 100;
+            flight.sent(now, 100, true);
+            now = now + ms(10);
+        }
+        let frame = (64 << 10) + 28;
+        flight.sent(now, frame, false);
+        now = now + ms(100);
+        assert!(flight.receipt(now, sent + frame));
+        assert_eq!(flight.round_trip(), Some(ms(100)));
+        assert!(flight.room() > frame, "the next round may carry more");
     }
 
     #[test]
