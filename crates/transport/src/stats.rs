@@ -57,6 +57,8 @@ pub struct StreamStats {
     pub acknowledged: u64,
     /// Held here until the peer acknowledges them.
     pub retained: u64,
+    /// How far ahead of the acknowledged bytes the peer may send at present.
+    pub window: u64,
     /// Dropped by the source, as its gaps say.
     pub dropped: u64,
     /// Sent again after a resume.
@@ -123,6 +125,8 @@ pub struct SessionStats {
     pub retained: u64,
     /// Their bound.
     pub retained_limit: u64,
+    /// Bytes on the link that the peer has not read yet, as far as this side knows.
+    pub in_flight: u64,
     /// The streams that live.
     pub streams: Vec<StreamStats>,
     /// Streams that have ended and are no longer held.
@@ -249,6 +253,7 @@ impl StreamStats {
             acked_by_peer: stats.acked_by_peer,
             acknowledged: stats.acknowledged,
             retained: stats.retained,
+            window: stats.window,
             dropped: stats.dropped,
             replayed: stats.replayed,
             duplicates: stats.duplicates_discarded,

@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::link::Link;
 use super::rules::{Cut, Rules, Way};
 use super::{READ_TICK, Shared, TICK};
 
-/// Bytes in flight inside the relay, for each direction of each link.
+/// Bytes in flight inside the relay, for each direction of each link, beyond what its delay takes.
 const IN_FLIGHT: usize = 256 * 1024;
 
 /// Most bytes read at once.
@@ -35,20 +36,58 @@ pub(super) fn pump(link: &Link, way: Way, shared: &Shared) {
     let rate = link.rules.rate.unwrap_or(0) as f64;
     let capacity =
         IN_FLIGHT + (rate * (link.rules.delay + link.rules.jitter).as_secs_f64()) as usize;
+    let room = Room { capacity, taken: Mutex::new(0), changed: Condvar::new() };
     thread::scope(|scope| {
-        let (queue, waiting) = sync_channel(capacity / READ);
-        scope.spawn(move || fill(from, link, way, shared, &queue));
-        drain(to, link, way, shared, &waiting);
+        let (queue, waiting) = channel();
+        let room = &room;
+        scope.spawn(move || fill(from, link, way, shared, (&queue, room)));
+        drain(to, link, way, shared, (&waiting, room));
     });
 }
 
-fn fill(mut from: &TcpStream, link: &Link, way: Way, shared: &Shared, queue: &SyncSender<Item>) {
+/// The bytes that one direction holds, however they are cut into pieces.
+struct Room {
+    capacity: usize,
+    taken: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Room {
+    /// Waits a moment for room, if there is none. Whether there is now.
+    fn wait(&self) -> bool {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |taken: &mut usize| *taken >= self.capacity;
+        let waited = self.changed.wait_timeout_while(taken, READ_TICK, full);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn take(&self, bytes: usize) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
+    }
+
+    fn give(&self, bytes: usize) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+        self.changed.notify_one();
+    }
+}
+
+fn fill(
+    mut from: &TcpStream,
+    link: &Link,
+    way: Way,
+    shared: &Shared,
+    (queue, room): (&Sender<Item>, &Room),
+) {
     let mut buffer = vec![0; READ];
     let mut random = fastrand::Rng::with_seed(link.seed ^ way as u64);
     while !link.over() && !shared.stopped() {
+        if !room.wait() {
+            continue;
+        }
         let item = match from.read(&mut buffer) {
             Ok(0) => Item::End { reset: false },
             Ok(read) => {
+                room.take(read);
                 let late = link.rules.delay + link.rules.jitter.mul_f64(random.f64());
                 Item::Bytes(Instant::now() + late, buffer[..read].to_vec())
             }
@@ -63,7 +102,13 @@ fn fill(mut from: &TcpStream, link: &Link, way: Way, shared: &Shared, queue: &Sy
     }
 }
 
-fn drain(mut to: &TcpStream, link: &Link, way: Way, shared: &Shared, queue: &Receiver<Item>) {
+fn drain(
+    mut to: &TcpStream,
+    link: &Link,
+    way: Way,
+    shared: &Shared,
+    (queue, room): (&Receiver<Item>, &Room),
+) {
     let slice = link.rules.slice.unwrap_or(usize::MAX).max(1);
     let mut pace = Pace { clear: Instant::now(), passed: 0 };
     while !link.over() && !shared.stopped() {
@@ -95,6 +140,7 @@ fn drain(mut to: &TcpStream, link: &Link, way: Way, shared: &Shared, queue: &Rec
                 return link.cut_by_rule(shared);
             }
             pace.passed(&link.rules, pass);
+            room.give(pass);
             bytes = &bytes[pass..];
         }
     }

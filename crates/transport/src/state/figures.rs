@@ -36,6 +36,7 @@ impl State {
             pings_answered: totals.pings_received,
             retained: stats.retained,
             retained_limit: stats.retained_limit,
+            in_flight: stats.in_flight,
             streams: stats.streams.iter().map(StreamStats::of).collect(),
             closed_streams: totals.streams_forgotten,
             decode_errors: tally.damaged_frames.saturating_add(tally.damaged_payloads),
