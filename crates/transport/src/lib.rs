@@ -57,6 +57,7 @@ mod server;
 mod sessions;
 mod settings;
 mod shared;
+mod staging;
 mod state;
 mod stats;
 mod stream;

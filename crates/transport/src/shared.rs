@@ -14,6 +14,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     LinkState, SessionError, SessionEvent, SessionSummary,
+    staging::Staging,
     state::{Effects, State},
 };
 
@@ -25,6 +26,7 @@ const EVENTS: usize = 256;
 /// One session, shared by its handles and the tasks of its links.
 pub(crate) struct Shared {
     state: Mutex<State>,
+    pub(crate) staging: Staging,
     /// The writer has something to do, or its timer has moved.
     pub(crate) work: Notify,
     /// The peer opened a stream.
@@ -46,6 +48,7 @@ impl Shared {
     pub(crate) fn new(session: Session, name: String) -> Self {
         Self {
             state: Mutex::new(State::new(session, name)),
+            staging: Staging::default(),
             work: Notify::new(),
             arrivals: Notify::new(),
             openings: Notify::new(),
@@ -81,8 +84,10 @@ impl Shared {
         let mut effects = Effects::default();
         let result = {
             let mut state = self.lock();
+            self.staging.opening(&mut state.session);
             let result = act(&mut state);
             state.drain(&mut effects);
+            effects.transmit |= self.staging.closing(state.session.has_room());
             result
         };
         (result, effects)

@@ -292,6 +292,7 @@ impl State {
             Event::Writable(id) => wake(self.waiting.get_mut(&id).and_then(|w| w.write.take())),
             Event::SendEnded(id) => {
                 if let Some(wakers) = self.waiting.get_mut(&id) {
+                    wakers.send_ended();
                     wake(wakers.write.take());
                     wake(wakers.end.take());
                 }
@@ -326,6 +327,7 @@ impl State {
                 self.tally.credit_blocked = Some(self.session.credit_blocked(now));
                 // Whoever waits for a stream learns of the end by asking again.
                 for wakers in self.waiting.values_mut() {
+                    wakers.send_ended();
                     let all = [wakers.read.take(), wakers.write.take(), wakers.end.take()];
                     effects.wakers.extend(all.into_iter().flatten());
                 }

@@ -428,3 +428,82 @@ async fn reading_to_the_end_acknowledges_and_a_late_stop_changes_nothing() {
     theirs.stop(ErrorCode::SINK_FAILED);
     within("finish", ours.finish()).await.expect("it was read");
 }
+
+/// Small writes are gathered beside the session, everything else is not: the order must hold, over
+/// all the ways to write, to mark a gap and to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_of_every_size_and_gaps_arrive_in_the_order_in_which_they_were_made() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for seed in 0..16_u64 {
+        let options = StreamOptions::named("mixed").unidirectional(true);
+        let mut ours = near.open_stream(options).await.expect("room");
+        let mut theirs = within("accepting", far.accept_stream()).await.expect("it arrives");
+        tasks.spawn(async move {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut sent, mut marks) = (Vec::new(), Vec::new());
+            for _ in 0..2_000 {
+                let len = match rng.u8(0..16) {
+                    0 => rng.usize(1..100_000),
+                    1 | 2 => rng.usize(900..1_200),
+                    _ => rng.usize(1..200),
+                };
+                let data: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
+                match rng.u8(0..4) {
+                    0 => ours.write_chunk(data.clone().into()).await.expect("written"),
+                    _ => ours.write_all(&data).await.expect("written"),
+                }
+                sent.extend_from_slice(&data);
+                assert_eq!(ours.bytes_written(), sent.len() as u64, "seed {seed}");
+                match rng.u8(0..64) {
+                    0 => {
+                        ours.record_gap(1).expect("open");
+                        marks.push(sent.len() as u64);
+                    }
+                    1..8 => tokio::task::yield_now().await,
+                    _ => {}
+                }
+            }
+            ours.start_finish();
+            assert!(ours.write_all(b"late").await.is_err(), "seed {seed}");
+            ours.finish().await.expect("acknowledged");
+            (seed, sent, marks)
+        });
+        tasks.spawn(async move {
+            let (mut got, mut marks) = (Vec::new(), Vec::new());
+            while let Some(chunk) = theirs.read_chunk().await.expect("readable") {
+                match chunk {
+                    Chunk::Data { data, .. } => got.extend_from_slice(&data),
+                    Chunk::Gap { offset, .. } => marks.push(offset),
+                }
+            }
+            (seed, got, marks)
+        });
+    }
+    let mut ends = within("all streams", tasks.join_all()).await;
+    ends.sort_by_key(|end| end.0);
+    for both in ends.chunks(2) {
+        let [(seed, one, marks), (_, other, same)] = both else { panic!("an odd number") };
+        assert!(one == other, "seed {seed}: {} and {} bytes", one.len(), other.len());
+        assert_eq!(marks, same, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn small_writes_that_nobody_waits_for_are_in_the_figures_and_leave_by_themselves() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let (mut ours, mut theirs) = stream(&near, &far, "small").await;
+    for _ in 0..3 {
+        ours.write_all(b"0123456789").await.expect("written");
+    }
+    assert_eq!(near.stats().raw_sent, 30);
+    let mut got = [0; 30];
+    within("reading", theirs.read_exact(&mut got)).await.expect("they arrive");
+    ours.write_all(b"last").await.expect("written");
+    ours.start_finish();
+    let mut rest = Vec::new();
+    within("reading", theirs.read_to_end(&mut rest)).await.expect("verified");
+    assert_eq!(rest, b"last");
+}

@@ -19,6 +19,21 @@ use crate::time::Time;
 const MAX_NAME: usize = 255;
 const MAX_METADATA: usize = 1 << 10;
 
+/// How many bytes a write may take, by what bounds it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Places {
+    credit: u64,
+    by_buffer: u64,
+    length: u64,
+}
+
+impl Places {
+    fn all(self) -> usize {
+        let least = self.by_buffer.min(self.credit).min(self.length);
+        usize::try_from(least).unwrap_or(usize::MAX)
+    }
+}
+
 impl Session {
     /// Opens a stream. Between two links, too: the peer hears of it with the next one. Before the
     /// first one nobody knows what the peer allows, and [`OpenError::TooMany`] says so.
@@ -99,6 +114,31 @@ impl Session {
         let taken = data.split_to(room);
         self.append(now, id, room, |half| half.append_chunk(taken));
         Ok(room)
+    }
+
+    /// How many bytes a write would take now; nothing is remembered of who asked.
+    pub fn writable(&self, id: StreamId) -> usize {
+        let half = self.streams.get(id).and_then(|stream| stream.send.as_ref());
+        let open = half.filter(|half| self.ended().is_none() && half.writable().is_ok());
+        open.map_or(0, |half| self.places(half).all())
+    }
+
+    /// Takes bytes that [`writable`](Self::writable) had room for, whatever has changed since: a
+    /// driver may gather small writes and hand them over together. They may exceed the session's
+    /// buffer by what was promised, and never the peer's credit.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the half takes no more bytes at all.
+    pub fn write_promised(
+        &mut self,
+        now: Time,
+        id: StreamId,
+        data: &[u8],
+    ) -> Result<(), StreamError> {
+        let stream = self.stream(id)?;
+        stream.send.as_ref().ok_or(StreamError::Unidirectional)?.writable()?;
+        self.append(now, id, data.len(), |half| half.append(data));
+        Ok(())
     }
 
     /// Reads up to `max` bytes, without a copy. Reading acknowledges, unless
@@ -247,29 +287,21 @@ impl Session {
 
     /// How many of `wanted` bytes a write may take now; remembers a writer that must wait.
     fn room(&mut self, now: Time, id: StreamId, wanted: usize) -> Result<usize, StreamError> {
-        let buffer = self.config.send_buffer.saturating_sub(self.retained);
-        let attached = self.link.is_some();
         self.unblocked(now, id);
-        // The peer's first window is its own wish: what is retained here is for this side to say.
-        let first_window = self.peer.initial_window.min(limits::INITIAL_WINDOW);
-        let stream = self.stream(id)?;
-        let send = stream.send.as_mut().ok_or(StreamError::Unidirectional)?;
-        send.writable()?;
-        if send.length_left() == 0 {
+        let half = self.stream(id)?.send.as_ref().ok_or(StreamError::Unidirectional)?;
+        half.writable()?;
+        if half.length_left() == 0 {
             return Err(StreamError::TooLong);
         }
-        // Credit bounds what is retained, so a stalled stream holds its own window and no more.
-        // While there is no link, sources go on into what is left of the buffer.
-        let credit = send.limit().saturating_sub(send.written());
-        let credit = if attached { credit } else { u64::MAX };
-        let own = first_window.saturating_sub(send.retained());
-        let by_buffer = buffer.max(own);
-        let room = by_buffer.min(credit).min(send.length_left());
-        let room = usize::try_from(room).unwrap_or(usize::MAX).min(wanted);
+        let half = self.streams.get(id).and_then(|stream| stream.send.as_deref());
+        let places = half.map(|half| self.places(half)).unwrap_or_default();
+        let Places { credit, by_buffer, .. } = places;
+        let room = places.all().min(wanted);
         if room < wanted {
+            let stream = self.stream(id)?;
             stream.writer_waits = true;
             stream.blocked_since = (credit < by_buffer).then_some(now);
-            if credit <= by_buffer && send.note_blocked() {
+            if credit <= by_buffer && stream.send.as_mut().is_some_and(|send| send.note_blocked()) {
                 stream.owed.add(Owed::BLOCKED);
             }
             if by_buffer <= credit && !std::mem::replace(&mut stream.crowded, true) {
@@ -278,6 +310,19 @@ impl Session {
             self.refresh(now, id);
         }
         Ok(room)
+    }
+
+    /// What bounds a write to `half`, each for itself.
+    fn places(&self, half: &SendHalf) -> Places {
+        // Credit bounds what is retained, so a stalled stream holds its own window and no more.
+        // While there is no link, sources go on into what is left of the buffer.
+        let credit = half.limit().saturating_sub(half.written());
+        let credit = if self.link.is_some() { credit } else { u64::MAX };
+        // The peer's first window is its own wish: what is retained here is for this side to say.
+        let first_window = self.peer.initial_window.min(limits::INITIAL_WINDOW);
+        let own = first_window.saturating_sub(half.retained());
+        let buffer = self.config.send_buffer.saturating_sub(self.retained);
+        Places { credit, by_buffer: buffer.max(own), length: half.length_left() }
     }
 
     fn append(&mut self, now: Time, id: StreamId, len: usize, append: impl FnOnce(&mut SendHalf)) {

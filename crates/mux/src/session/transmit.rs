@@ -79,6 +79,11 @@ impl Session {
             || (!self.scheduler.is_empty() && link.flight.room() > 0)
     }
 
+    /// Whether the link could take stream bytes now, if there were any.
+    pub fn has_room(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.flight.room() > 0)
+    }
+
     /// Appends the next batch for the link: at most [`limits::CONTROL_BATCH`] control frames and
     /// about [`limits::BATCH`] raw bytes, fewer when the link is full. Write the whole batch and
     /// report it by [`Session::sent`] before asking for another.

@@ -5,12 +5,15 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use p2_mux::{ErrorCode, Read, StreamId};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    task::coop::poll_proceed,
+};
 
 use super::Handle;
 use crate::{Priority, StreamError, clock};
@@ -153,6 +156,7 @@ impl RecvStream {
         if self.finished {
             return Poll::Ready(Ok(Read::Finished));
         }
+        let turn = ready!(poll_proceed(cx));
         let id = self.handle.id;
         let read = self.handle.connection.shared().with(|state| {
             match state.session.read(clock::now(), id, max) {
@@ -164,6 +168,9 @@ impl RecvStream {
                 Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
             }
         });
+        if read.is_ready() {
+            turn.made_progress();
+        }
         if matches!(read, Poll::Ready(Ok(Read::Finished))) {
             self.finished = true;
         }

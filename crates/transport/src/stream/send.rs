@@ -5,15 +5,18 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use p2_mux::{ErrorCode, StreamId};
-use tokio::io::AsyncWrite;
+use p2_mux::{ErrorCode, Session, StreamId};
+use tokio::{io::AsyncWrite, task::coop::poll_proceed};
 
 use super::Handle;
-use crate::{Priority, StreamError, clock};
+use crate::{
+    Priority, StreamError, clock,
+    staging::{GATHERED, Stage},
+};
 
 /// The sending half of a [`Stream`](crate::Stream).
 ///
@@ -34,11 +37,13 @@ pub struct SendStream {
     written: u64,
     /// Finished or reset here.
     ended: bool,
+    /// Made with the first small write.
+    stage: Option<Arc<Stage>>,
 }
 
 impl SendStream {
     pub(super) fn new(handle: Arc<Handle>) -> Self {
-        Self { handle, written: 0, ended: false }
+        Self { handle, written: 0, ended: false, stage: None }
     }
 
     /// Its number in the session.
@@ -156,28 +161,82 @@ impl SendStream {
         if self.handle.can_send() { Ok(()) } else { Err(StreamError::Direction) }
     }
 
+    /// Gathers a small write without taking the session's lock, if there was room promised for it.
+    fn gather(&mut self, data: &[u8]) -> bool {
+        if data.len() > GATHERED || data.is_empty() || self.ended {
+            return false;
+        }
+        let shared = self.handle.connection.shared();
+        let staged = self.stage.as_ref().and_then(|stage| shared.staging.gather(stage, data));
+        if staged == Some(true) {
+            shared.work.notify_one();
+        }
+        let gathered = staged.map_or(0, |_| data.len());
+        self.written = self.written.saturating_add(gathered as u64);
+        staged.is_some()
+    }
+
+    /// Writes what there is room for, by `write`, under the session's lock. `small`: more of the
+    /// kind may follow, and needs the lock less often.
+    fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        small: bool,
+        write: impl FnOnce(&mut Session, StreamId) -> Result<Taken, p2_mux::StreamError>,
+    ) -> Poll<Result<usize, StreamError>> {
+        let id = self.handle.id;
+        let stage = small.then(|| &*self.stage.get_or_insert_with(|| Stage::new(id)));
+        let poll =
+            self.handle.connection.shared().with(|state| match write(&mut state.session, id) {
+                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
+                Ok(Taken::None) => {
+                    state.wakers(id).on_write(cx);
+                    Poll::Pending
+                }
+                Ok(Taken::Some(taken)) => {
+                    if let Some(stage) = stage {
+                        stage.promise(&state.session);
+                        state.wakers(id).stage.get_or_insert_with(|| Arc::clone(stage));
+                    }
+                    Poll::Ready(Ok(taken))
+                }
+            });
+        if let Poll::Ready(Ok(taken)) = &poll {
+            self.written = self.written.saturating_add(*taken as u64);
+        }
+        poll
+    }
+
     fn poll_write_chunk(
         &mut self,
         cx: &mut Context<'_>,
         data: &mut Bytes,
     ) -> Poll<Result<(), StreamError>> {
         self.check()?;
-        let id = self.handle.id;
-        let before = data.len();
-        let poll = self.handle.connection.shared().with(|state| {
-            match state.session.write_chunk(clock::now(), id, data) {
-                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
-                Ok(_) if data.is_empty() => Poll::Ready(Ok(())),
-                Ok(_) => {
-                    state.wakers(id).on_write(cx);
-                    Poll::Pending
-                }
+        loop {
+            let turn = ready!(poll_proceed(cx));
+            if self.gather(data) {
+                turn.made_progress();
+                return Poll::Ready(Ok(()));
             }
-        });
-        let taken = before.saturating_sub(data.len());
-        self.written = self.written.saturating_add(taken as u64);
-        poll
+            ready!(self.poll_with(cx, data.len() <= GATHERED, |session, id| {
+                let wanted = data.len();
+                let taken = session.write_chunk(clock::now(), id, data)?;
+                Ok(if taken == 0 && wanted > 0 { Taken::None } else { Taken::Some(taken) })
+            }))?;
+            turn.made_progress();
+            if data.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
+}
+
+/// What a write came to.
+enum Taken {
+    /// There was no room; the session will tell when there is.
+    None,
+    Some(usize),
 }
 
 impl AsyncWrite for SendStream {
@@ -188,21 +247,17 @@ impl AsyncWrite for SendStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check()?;
-        let id = this.handle.id;
-        let poll = this.handle.connection.shared().with(|state| {
-            match state.session.write(clock::now(), id, data) {
-                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
-                Ok(0) if !data.is_empty() => {
-                    state.wakers(id).on_write(cx);
-                    Poll::Pending
-                }
-                Ok(taken) => Poll::Ready(Ok(taken)),
-            }
-        });
-        if let Poll::Ready(Ok(taken)) = &poll {
-            this.written = this.written.saturating_add(*taken as u64);
+        let turn = ready!(poll_proceed(cx));
+        if this.gather(data) {
+            turn.made_progress();
+            return Poll::Ready(Ok(data.len()));
         }
-        poll.map_err(io::Error::from)
+        let taken = ready!(this.poll_with(cx, data.len() <= GATHERED, |session, id| {
+            let taken = session.write(clock::now(), id, data)?;
+            Ok(if taken == 0 && !data.is_empty() { Taken::None } else { Taken::Some(taken) })
+        }))?;
+        turn.made_progress();
+        Poll::Ready(Ok(taken))
     }
 
     /// Returns at once: what was accepted leaves as soon as the link can take it.
