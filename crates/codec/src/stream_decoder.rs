@@ -112,6 +112,11 @@ impl StreamDecoder {
         self.buffer = BytesMut::new();
     }
 
+    /// Whether no payload so far has needed a context: a new pipeline would do as well.
+    pub const fn is_unused(&self) -> bool {
+        matches!(self.context, Held::Nothing)
+    }
+
     /// Bytes of memory that this stream's own context holds now.
     pub fn memory(&self) -> usize {
         match &self.context {

@@ -51,6 +51,7 @@ pub use stream::OpenOptions;
 pub use stream::read::Read;
 pub use stream::recv::RecvState;
 pub use stream::send::SendState;
+pub use streams::{IdHasher, StreamMap};
 pub use time::Time;
 
 pub use p2_frame::{CodecId, ErrorCode, PeerLimits, Role, StreamId};

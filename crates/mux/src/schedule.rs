@@ -4,14 +4,13 @@
 //! idle gets one quantum ahead of the backlogged ones, so keystrokes are fast without any setting.
 //! A stream that runs out of credit keeps its place and its deficit.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasherDefault;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use p2_frame::StreamId;
 
 use crate::histogram::Histogram;
-use crate::streams::IdHasher;
+use crate::streams::StreamMap;
 use crate::time::Time;
 
 /// How urgent a stream is. Classes are strict in this order, but a lower class always keeps a
@@ -110,7 +109,7 @@ impl Class {
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
     classes: [Class; CLASSES],
-    flows: HashMap<StreamId, Flow, BuildHasherDefault<IdHasher>>,
+    flows: StreamMap<Flow>,
     waits: Waits,
 }
 

@@ -7,10 +7,27 @@ use p2_frame::{Role, StreamId};
 
 use crate::stream::Stream;
 
+/// A map from streams that exist.
+///
+/// ```
+/// use p2_mux::{Role, StreamId, StreamMap};
+/// let mut names = StreamMap::default();
+/// names.insert(StreamId::new(Role::Client, 0).unwrap(), "app");
+/// assert_eq!(names.len(), 1);
+/// ```
+pub type StreamMap<T> = HashMap<StreamId, T, BuildHasherDefault<IdHasher>>;
+
 /// Hashes a stream id by a multiplication: ids come in order, so nobody can choose collisions,
 /// and a fixed hash keeps the session deterministic.
+///
+/// ```
+/// use std::hash::Hasher;
+/// let mut hasher = p2_mux::IdHasher::default();
+/// hasher.write_u64(4);
+/// assert_ne!(hasher.finish(), 4);
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct IdHasher(u64);
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
@@ -32,7 +49,7 @@ impl Hasher for IdHasher {
 #[derive(Debug)]
 pub(crate) struct Streams {
     role: Role,
-    live: HashMap<StreamId, Stream, BuildHasherDefault<IdHasher>>,
+    live: StreamMap<Stream>,
     /// Streams this side has opened, ever: the index of the next.
     pub(crate) opened: u64,
     /// Streams the peer has opened, ever.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, Time};
+use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, StreamMap, Time};
 
 use crate::wakers::Wakers;
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) struct State {
     pub(crate) armed: Option<Time>,
     pub(crate) handshakes_sent: u64,
     pub(crate) handshakes_received: u64,
-    waiting: HashMap<StreamId, Wakers>,
+    waiting: StreamMap<Wakers>,
     ledger: Ledger,
     /// Why the session was ended here; says more than the session itself knows.
     failure: Option<Arc<SessionError>>,
@@ -80,7 +80,7 @@ impl State {
             handshakes_sent: 0,
             handshakes_received: 0,
             first_up: None,
-            waiting: HashMap::new(),
+            waiting: StreamMap::default(),
             ledger: Ledger::default(),
             failure: None,
             closed_by_peer: OnceLock::new(),

@@ -2,19 +2,44 @@
 
 use twox_hash::XxHash3_64;
 
-/// Digest of all bytes so far. The hasher is made with the first byte, so idle streams hold none.
-#[derive(Default)]
-pub(crate) struct Digest(Option<Box<XxHash3_64>>);
+/// XXH3 hashes up to this many bytes in one go: until then the bytes themselves are less than the
+/// state of a hasher, and most streams that are idle have carried little.
+const SHORT: usize = 240;
+
+/// Digest of all bytes so far.
+pub(crate) enum Digest {
+    /// All of them.
+    Short(Vec<u8>),
+    Long(Box<XxHash3_64>),
+}
 
 impl Digest {
     pub(crate) fn update(&mut self, data: &[u8]) {
-        if !data.is_empty() {
-            self.0.get_or_insert_with(|| Box::new(XxHash3_64::with_seed(0))).write(data);
+        match self {
+            Self::Short(bytes) if bytes.len().saturating_add(data.len()) <= SHORT => {
+                bytes.extend_from_slice(data);
+            }
+            Self::Short(bytes) => {
+                let mut hasher = Box::new(XxHash3_64::with_seed(0));
+                hasher.write(bytes);
+                hasher.write(data);
+                *self = Self::Long(hasher);
+            }
+            Self::Long(hasher) => hasher.write(data),
         }
     }
 
     pub(crate) fn value(&self) -> u64 {
-        self.0.as_ref().map_or_else(|| XxHash3_64::oneshot(&[]), |hasher| hasher.finish())
+        match self {
+            Self::Short(bytes) => XxHash3_64::oneshot(bytes),
+            Self::Long(hasher) => hasher.finish(),
+        }
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self::Short(Vec::new())
     }
 }
 
@@ -35,9 +60,14 @@ mod tests {
         let data: Vec<u8> = (0..10_000u32).map(|i| (i * 31 % 251) as u8).collect();
         let mut whole = Digest::default();
         whole.update(&data);
-        let mut parts = Digest::default();
-        data.chunks(7).for_each(|part| parts.update(part));
-        assert_eq!(whole.value(), parts.value());
+        for len in [1, 7, 239, 240, 241, 500, 4_000] {
+            let mut parts = Digest::default();
+            data.chunks(len).for_each(|part| parts.update(part));
+            assert_eq!(whole.value(), parts.value(), "in parts of {len}");
+            let mut start = Digest::default();
+            start.update(&data[..len]);
+            assert_eq!(start.value(), XxHash3_64::oneshot(&data[..len]), "the first {len}");
+        }
         assert_eq!(Digest::default().value(), 0x2d06_8005_38d3_94c2, "XXH3-64 of no bytes");
     }
 }

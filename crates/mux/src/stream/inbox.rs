@@ -12,6 +12,8 @@ const GATHERED: usize = 16 << 10;
 /// frames were that brought them.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
+    /// Comes before all others: a reader that keeps up needs no queue.
+    front: Bytes,
     chunks: VecDeque<Bytes>,
     /// Small payloads that came while others waited; they come after all chunks.
     tail: BytesMut,
@@ -19,14 +21,15 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.tail.is_empty()
+        self.front.is_empty()
     }
 
     pub(crate) fn push(&mut self, data: Bytes) {
-        if data.is_empty() {
+        if self.is_empty() {
+            self.front = data;
             return;
         }
-        let gather = data.len() < SMALL && !self.is_empty();
+        let gather = data.len() < SMALL;
         if !gather || self.tail.len() >= GATHERED {
             self.seal();
         }
@@ -39,14 +42,22 @@ impl Inbox {
 
     /// The next bytes, at most `max` of them.
     pub(crate) fn pop(&mut self, max: usize) -> Option<Bytes> {
+        if self.is_empty() {
+            return None;
+        }
+        if self.front.len() > max {
+            return Some(self.front.split_to(max));
+        }
         if self.chunks.is_empty() {
             self.seal();
         }
-        let front = self.chunks.front_mut()?;
-        if front.len() > max {
-            return Some(front.split_to(max));
+        let next = self.chunks.pop_front().unwrap_or_default();
+        let data = std::mem::replace(&mut self.front, next);
+        if self.is_empty() {
+            // A stream that has nothing to read holds nothing.
+            *self = Self::default();
         }
-        self.chunks.pop_front()
+        Some(data)
     }
 
     fn seal(&mut self) {

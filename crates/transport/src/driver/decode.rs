@@ -1,12 +1,12 @@
 //! From payloads of one link to raw bytes: each stream through its own decoder, several streams at
 //! once when that pays.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use p2_codec::{CodecError, ContextBudget, DecoderLimits, Registry, StreamDecoder};
 use p2_frame::{CodecId, StreamId};
-use p2_mux::DecodeJob;
+use p2_mux::{DecodeJob, StreamMap};
 
 use super::pool;
 
@@ -16,13 +16,18 @@ const COPIED: usize = 16 * 1024;
 /// Raw payloads of one stream that come together share allocations of at most this size.
 const ARENA: usize = 4 * 1024;
 
+/// Lanes kept for streams that have none at the moment.
+const SPARES: usize = 16;
+
 /// The decoders of one link. They die with it.
 #[derive(Debug)]
 pub(crate) struct Decoders {
     registry: Arc<Registry>,
     budget: Arc<ContextBudget>,
     limits: DecoderLimits,
-    lanes: HashMap<StreamId, Lane>,
+    lanes: StreamMap<Lane>,
+    /// Lanes without a context, to be used again.
+    spares: Vec<Lane>,
     /// Streams with something in their lane.
     touched: Vec<StreamId>,
     /// Raw bytes that what is queued decodes to, beyond the payloads themselves.
@@ -52,14 +57,25 @@ impl Decoders {
         budget: Arc<ContextBudget>,
         limits: DecoderLimits,
     ) -> Self {
-        Self { registry, budget, limits, lanes: HashMap::new(), touched: Vec::new(), queued: 0 }
+        Self {
+            registry,
+            budget,
+            limits,
+            lanes: StreamMap::default(),
+            spares: Vec::new(),
+            touched: Vec::new(),
+            queued: 0,
+        }
     }
 
     /// Queues a payload behind the others of its stream.
     pub(crate) fn push(&mut self, job: DecodeJob) {
         let (registry, budget, limits) = (&self.registry, &self.budget, self.limits);
+        let spares = &mut self.spares;
         let lane = self.lanes.entry(job.stream).or_insert_with(|| {
-            Lane::new(StreamDecoder::with_budget(registry.clone(), limits, budget.clone()))
+            spares.pop().unwrap_or_else(|| {
+                Lane::new(StreamDecoder::with_budget(registry.clone(), limits, budget.clone()))
+            })
         });
         if lane.starved {
             return;
@@ -128,6 +144,14 @@ impl Decoders {
                 }
                 Some((offset, error)) => {
                     failure = failure.or(Some(Failure { stream: id, offset, error }));
+                }
+                None if lane.decoder.is_unused() => {
+                    // An idle stream without a context holds nothing here.
+                    if let Some(lane) =
+                        self.lanes.remove(&id).filter(|_| self.spares.len() < SPARES)
+                    {
+                        self.spares.push(lane);
+                    }
                 }
                 None => {}
             }

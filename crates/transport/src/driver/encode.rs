@@ -1,12 +1,12 @@
 //! From a batch of the session to bytes of one link: frames in order, each stream through its own
 //! encoder, several streams at once when that pays.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use p2_codec::{ContextBudget, Encoded, Registry, StreamCodec, StreamEncoder};
 use p2_frame::{CodecId, DataHeader, Frame, StreamId};
-use p2_mux::{DataJob, SentFrame, Transmit};
+use p2_mux::{DataJob, SentFrame, StreamMap, Transmit};
 
 use super::{output::Output, pool};
 
@@ -19,7 +19,7 @@ pub(crate) struct Encoders {
     registry: Arc<Registry>,
     budget: Arc<ContextBudget>,
     crc: bool,
-    streams: HashMap<StreamId, Encoder>,
+    streams: StreamMap<Encoder>,
     /// Where the chunks of a payload come together.
     scratch: Vec<u8>,
 }
@@ -68,7 +68,7 @@ impl Encoder {
 
 impl Encoders {
     pub(crate) fn new(registry: Arc<Registry>, budget: Arc<ContextBudget>, crc: bool) -> Self {
-        Self { registry, budget, crc, streams: HashMap::new(), scratch: Vec::new() }
+        Self { registry, budget, crc, streams: StreamMap::default(), scratch: Vec::new() }
     }
 
     /// Encodes `batch` to the end of `out`, in order, and accounts for it.
@@ -233,7 +233,7 @@ impl Encoders {
     /// When at least two streams have enough to do, encodes the whole batch's payloads on several
     /// threads before it is framed.
     async fn encode_ahead(&mut self, batch: &[Transmit]) -> Result<Ahead, EncodeError> {
-        let mut costs: HashMap<StreamId, usize> = HashMap::new();
+        let mut costs: StreamMap<usize> = StreamMap::default();
         for job in batch.iter().filter_map(encodable) {
             let cost = costs.entry(job.stream).or_default();
             *cost = cost.saturating_add(job.raw_len as usize);
@@ -241,7 +241,7 @@ impl Encoders {
         if costs.values().filter(|cost| **cost >= pool::WORTH).count() < 2 {
             return Ok(Ahead::default());
         }
-        let mut lanes: HashMap<StreamId, Lane> = HashMap::new();
+        let mut lanes: StreamMap<Lane> = StreamMap::default();
         for (stream, cost) in costs {
             let first = batch.iter().filter_map(encodable).find(|job| job.stream == stream);
             if let Some(job) = first {
@@ -310,7 +310,7 @@ impl Account {
 /// Payloads that were encoded before their turn.
 #[derive(Default)]
 struct Ahead {
-    payloads: HashMap<StreamId, std::vec::IntoIter<(Encoded, Bytes)>>,
+    payloads: StreamMap<std::vec::IntoIter<(Encoded, Bytes)>>,
 }
 
 impl Ahead {
