@@ -1,14 +1,16 @@
 //! From a batch of the session to bytes of one link: frames in order, each stream through its own
 //! encoder, several streams at once when that pays.
 
+mod ahead;
+
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use p2_codec::{ContextBudget, Encoded, Registry, StreamCodec, StreamEncoder};
-use p2_frame::{CodecId, DataHeader, Frame, StreamId};
+use p2_frame::{CodecId, DataHeader, Frame};
 use p2_mux::{DataJob, SentFrame, StreamMap, Transmit};
 
-use super::{output::Output, pool};
+use super::output::Output;
 
 /// Bytes of a DATA frame before its payload.
 const HEADER: usize = p2_frame::limits::DATA_HEADER_LEN;
@@ -48,6 +50,10 @@ struct Encoder {
 }
 
 impl Encoder {
+    fn new(registry: &Arc<Registry>, budget: &Arc<ContextBudget>, codec: StreamCodec) -> Self {
+        Self { inner: StreamEncoder::new(registry.clone(), codec, budget.clone()), codec }
+    }
+
     /// Encodes, and where the stream asks for what the codec does not have, does without.
     fn encode(&mut self, raw: &[u8], out: &mut BytesMut) -> Encoded {
         let codec = self.codec.codec;
@@ -79,10 +85,10 @@ impl Encoders {
         account: &mut Account,
     ) -> Result<(), EncodeError> {
         let mut ahead = self.encode_ahead(batch).await?;
-        for item in batch.drain(..) {
+        for (place, item) in batch.drain(..).enumerate() {
             match item {
                 Transmit::Control(frame) => self.control(&frame, out, account)?,
-                Transmit::Data(job) => match ahead.next(&job) {
+                Transmit::Data(job) => match ahead.take(place) {
                     Some((encoded, payload)) => {
                         self.framed(&job, encoded, payload, out, account)?
                     }
@@ -219,61 +225,13 @@ impl Encoders {
             ..StreamCodec::new(job.codec)
         };
         let (registry, budget) = (&self.registry, &self.budget);
-        let encoder = self.streams.entry(job.stream).or_insert_with(|| Encoder {
-            inner: StreamEncoder::new(registry.clone(), codec, budget.clone()),
-            codec,
-        });
+        let made = || Encoder::new(registry, budget, codec);
+        let encoder = self.streams.entry(job.stream).or_insert_with(made);
         if encoder.codec != codec {
             encoder.codec = codec;
             encoder.inner.set_codec(codec);
         }
         encoder
-    }
-
-    /// When at least two streams have enough to do, encodes the whole batch's payloads on several
-    /// threads before it is framed.
-    async fn encode_ahead(&mut self, batch: &[Transmit]) -> Result<Ahead, EncodeError> {
-        let mut costs: StreamMap<usize> = StreamMap::default();
-        for job in batch.iter().filter_map(encodable) {
-            let cost = costs.entry(job.stream).or_default();
-            *cost = cost.saturating_add(job.raw_len as usize);
-        }
-        if costs.values().filter(|cost| **cost >= pool::WORTH).count() < 2 {
-            return Ok(Ahead::default());
-        }
-        let mut lanes: StreamMap<Lane> = StreamMap::default();
-        for (stream, cost) in costs {
-            let first = batch.iter().filter_map(encodable).find(|job| job.stream == stream);
-            if let Some(job) = first {
-                self.encoder(job);
-            }
-            if let Some(encoder) = self.streams.remove(&stream) {
-                lanes.insert(stream, Lane::new(stream, encoder, cost));
-            }
-        }
-        for job in batch.iter().filter_map(encodable) {
-            if let Some(lane) = lanes.get_mut(&job.stream) {
-                lane.jobs.push(job.chunks.clone());
-            }
-        }
-        let given = lanes.len();
-        let done = pool::run(lanes.into_values().collect()).await;
-        if done.len() < given {
-            return Err(EncodeError::Panicked);
-        }
-        let mut ahead = Ahead::default();
-        for lane in done {
-            self.streams.insert(lane.stream, lane.encoder);
-            ahead.payloads.insert(lane.stream, lane.done.into_iter());
-        }
-        Ok(ahead)
-    }
-}
-
-fn encodable(item: &Transmit) -> Option<&DataJob> {
-    match item {
-        Transmit::Data(job) if job.codec != CodecId::NONE => Some(job),
-        _ => None,
     }
 }
 
@@ -307,51 +265,6 @@ impl Account {
     }
 }
 
-/// Payloads that were encoded before their turn.
-#[derive(Default)]
-struct Ahead {
-    payloads: StreamMap<std::vec::IntoIter<(Encoded, Bytes)>>,
-}
-
-impl Ahead {
-    fn next(&mut self, job: &DataJob) -> Option<(Encoded, Bytes)> {
-        if job.codec == CodecId::NONE {
-            return None;
-        }
-        self.payloads.get_mut(&job.stream)?.next()
-    }
-}
-
-/// One stream's payloads of a batch.
-struct Lane {
-    stream: StreamId,
-    encoder: Encoder,
-    cost: usize,
-    jobs: Vec<Vec<Bytes>>,
-    done: Vec<(Encoded, Bytes)>,
-}
-
-impl Lane {
-    fn new(stream: StreamId, encoder: Encoder, cost: usize) -> Self {
-        Self { stream, encoder, cost, jobs: Vec::new(), done: Vec::new() }
-    }
-}
-
-impl pool::Lane for Lane {
-    fn cost(&self) -> usize {
-        self.cost
-    }
-
-    fn run(&mut self) {
-        let mut scratch = Vec::new();
-        let mut buffer = BytesMut::new();
-        for chunks in std::mem::take(&mut self.jobs) {
-            let encoded = self.encoder.encode(contiguous(&chunks, &mut scratch), &mut buffer);
-            self.done.push((encoded, buffer.split().freeze()));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -360,6 +273,7 @@ mod tests {
         Capabilities, Codec, CodecError, Decoder, DecoderLimits, Encoder as CodecEncoder,
         EncoderConfig,
     };
+    use p2_frame::StreamId;
     use p2_mux::Role;
 
     use super::*;

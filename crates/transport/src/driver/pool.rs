@@ -51,7 +51,8 @@ pub(crate) async fn run<L: Lane>(mut lanes: Vec<L>) -> Vec<L> {
     own
 }
 
-fn threads() -> usize {
+/// Threads that work of one link is spread over.
+pub(crate) fn threads() -> usize {
     static THREADS: OnceLock<usize> = OnceLock::new();
     *THREADS.get_or_init(|| {
         std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST)
