@@ -2,6 +2,50 @@
 
 use std::time::Duration;
 
+/// What outages are counted by: a blink, a reconnect, a reboot, a night.
+const OUTAGES: &[Duration] = &[
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(1_800),
+    Duration::from_secs(7_200),
+    Duration::from_secs(86_400),
+];
+
+/// What round trips are counted by: a machine, a house, a continent, a satellite, a queue.
+const ROUND_TRIPS: &[Duration] = &[
+    Duration::from_micros(200),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
+
+/// What waits for a frame's turn are counted by: around the 200 ms that a lower class waits at most.
+const QUEUE_WAITS: &[Duration] = &[
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
+
 /// Times counted below fixed bounds. It holds a few numbers, however many times it was told.
 ///
 /// ```
@@ -26,6 +70,21 @@ impl Histogram {
     /// Nothing counted yet. `bounds` rise; each is the largest time that still counts below it.
     pub fn new(bounds: &'static [Duration]) -> Self {
         Self { bounds, counts: vec![0; bounds.len().saturating_add(1)], sum: Duration::ZERO }
+    }
+
+    /// For times without a link.
+    pub fn of_outages() -> Self {
+        Self::new(OUTAGES)
+    }
+
+    /// For round trips.
+    pub fn of_round_trips() -> Self {
+        Self::new(ROUND_TRIPS)
+    }
+
+    /// For how long frames wait for their turn.
+    pub fn of_queue_waits() -> Self {
+        Self::new(QUEUE_WAITS)
     }
 
     /// Counts one time.

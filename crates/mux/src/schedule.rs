@@ -55,17 +55,6 @@ pub enum Priority {
 }
 
 const CLASSES: usize = 5;
-/// What waits for a frame's turn are counted by.
-const WAITS: &[Duration] = &[
-    Duration::from_millis(1),
-    Duration::from_millis(5),
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-];
 /// Wire bytes a stream may send per turn: one frame of the competing size.
 const QUANTUM: i64 = 16 << 10;
 /// Wire bytes higher classes may send while a lower one waits: sixteen turns.
@@ -119,7 +108,7 @@ struct Waits([Histogram; CLASSES]);
 
 impl Default for Waits {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Histogram::new(WAITS)))
+        Self(std::array::from_fn(|_| Histogram::of_queue_waits()))
     }
 }
 

@@ -178,6 +178,12 @@ impl Connection {
         self.shared().ended().await.map(|summary| SessionSummary::clone(&summary))
     }
 
+    /// How the session ended; `None` while it has not.
+    pub fn outcome(&self) -> Option<Result<(), SessionError>> {
+        let outcome = self.shared().outcome.borrow();
+        outcome.as_ref().map(|outcome| outcome.as_ref().map(|_| ()).map_err(SessionError::clone))
+    }
+
     /// Waits until no link carries the session. After its end that is when the last frames, such as
     /// the answer to the peer's farewell, have left; a program may exit then.
     ///

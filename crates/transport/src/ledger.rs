@@ -25,7 +25,7 @@ pub(crate) struct Total {
     pub(crate) received: u64,
     lost: u64,
     duplicated: u64,
-    dropped: u64,
+    pub(crate) dropped: u64,
     pub(crate) verified: u64,
     pub(crate) reset: u64,
 }

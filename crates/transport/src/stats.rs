@@ -137,8 +137,10 @@ pub struct SessionStats {
     pub outage: Duration,
     /// Of that, the time since the last link was lost; zero while there is one.
     pub current_outage: Duration,
-    /// Raw bytes put on links in frames, repeats included.
-    pub raw_carried: u64,
+    /// Raw bytes put on links without a codec, repeats included.
+    pub plain_sent: u64,
+    /// Raw bytes that sources dropped by their own policy, as their gaps say.
+    pub dropped_bytes: u64,
     /// Of the decode errors, those of frames; the others are of payloads.
     pub damaged_frames: u64,
     /// Attempts that made no link. A server makes none.

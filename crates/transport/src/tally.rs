@@ -2,41 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use p2_mux::Histogram;
+use p2_mux::{CodecId, Histogram, SentFrame};
 
 use crate::{ConnectFailure, DisconnectReason};
-
-/// What outages are counted by: a blink, a reconnect, a reboot, a night.
-const OUTAGES: &[Duration] = &[
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-    Duration::from_secs(1_800),
-    Duration::from_secs(7_200),
-    Duration::from_secs(86_400),
-];
-
-/// What round trips are counted by: a machine, a house, a continent, a satellite, a queue.
-const ROUND_TRIPS: &[Duration] = &[
-    Duration::from_micros(200),
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_millis(2),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-];
 
 /// Counts over a session's life.
 #[derive(Debug)]
@@ -47,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) round_trips: Histogram,
     pub(crate) damaged_frames: u64,
     pub(crate) damaged_payloads: u64,
+    /// Raw bytes that went out as they are.
+    pub(crate) plain: u64,
     /// What writers had waited for credit when the session ended: nobody waits after that.
     pub(crate) credit_blocked: Option<Duration>,
 }
@@ -64,6 +34,12 @@ impl Tally {
         count(&mut self.damaged_frames);
     }
 
+    /// A batch went out.
+    pub(crate) fn sent_plain(&mut self, batch: &[SentFrame]) {
+        let plain = batch.iter().filter(|frame| frame.codec == CodecId::NONE);
+        self.plain = plain.fold(self.plain, |sum, frame| sum.saturating_add(frame.raw_len.into()));
+    }
+
     pub(crate) fn payload_damaged(&mut self) {
         count(&mut self.damaged_payloads);
     }
@@ -74,10 +50,11 @@ impl Default for Tally {
         Self {
             disconnects: BTreeMap::new(),
             connect_failures: BTreeMap::new(),
-            outages: Histogram::new(OUTAGES),
-            round_trips: Histogram::new(ROUND_TRIPS),
+            outages: Histogram::of_outages(),
+            round_trips: Histogram::of_round_trips(),
             damaged_frames: 0,
             damaged_payloads: 0,
+            plain: 0,
             credit_blocked: None,
         }
     }

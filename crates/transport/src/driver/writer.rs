@@ -121,6 +121,7 @@ impl Writer {
             if state.carries(self.watch.epoch) {
                 let Account { wire, frames, data } = &self.account;
                 state.session.sent(now, *wire, *frames, data);
+                state.tally.sent_plain(data);
             }
             state.armed = state.session.timeout();
             state.armed
