@@ -4,11 +4,13 @@
 
 mod args;
 mod cmd;
+mod dashboard;
 mod error;
 mod exit;
 #[doc(hidden)]
 pub mod fuzzing;
 mod logging;
+mod metrics;
 mod report;
 mod settings;
 mod signal;

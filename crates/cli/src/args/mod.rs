@@ -2,8 +2,10 @@
 
 mod codecs;
 mod connection;
+mod dashboard;
 mod demo;
 mod doctor;
+mod metrics;
 mod output;
 mod recv;
 mod send;
@@ -14,8 +16,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use codecs::CodecsArgs;
 pub(crate) use connection::{ConnectionArgs, RetryArgs};
+pub(crate) use dashboard::DashboardArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use metrics::MetricsArgs;
 pub(crate) use output::{LogArgs, OutputArgs};
 pub(crate) use recv::RecvArgs;
 pub(crate) use send::SendArgs;
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     /// Try the way to a receiver step by step, with a next step for what fails
     #[command(after_long_help = doctor::EXAMPLES)]
     Doctor(Box<DoctorArgs>),
+    /// A Grafana dashboard, alert rules and a scrape configuration for the metrics
+    #[command(after_long_help = dashboard::EXAMPLES)]
+    Dashboard(DashboardArgs),
 }
 
 impl Cli {
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn short_help_fits_one_screen_and_long_help_has_examples() {
-        for name in ["recv", "send", "demo", "codecs", "doctor"] {
+        for name in ["recv", "send", "demo", "codecs", "doctor", "dashboard"] {
             let short = Cli::read(["p2", name, "-h"]).expect_err("help").to_string();
             let lines = short.lines().count();
             assert!(lines <= 42, "{name} -h has {lines} lines:\n{short}");
@@ -152,7 +159,7 @@ mod tests {
 
     #[test]
     fn features_that_do_not_exist_yet_are_not_offered() {
-        for flag in ["--metrics", "--config", "--spool"] {
+        for flag in ["--config", "--spool"] {
             assert!(Cli::read(["p2", "send", flag, "x"]).is_err(), "{flag}");
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::{ConnectionArgs, OutputArgs};
+use super::{ConnectionArgs, MetricsArgs, OutputArgs};
 use crate::settings::Address;
 use crate::sink::{Ack, Format};
 use crate::units::parse_duration;
@@ -56,6 +56,8 @@ pub(crate) struct RecvArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }
 
 fn format(text: &str) -> Result<Format, String> {

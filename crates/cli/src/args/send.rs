@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConnectionArgs, OutputArgs, RetryArgs, SourceArgs, SshArgs};
+use super::{ConnectionArgs, MetricsArgs, OutputArgs, RetryArgs, SourceArgs, SshArgs};
 use crate::settings::attributes::Assigned;
 use crate::settings::codec::parse_codec;
 use crate::settings::{Address, CodecId, Priority, WhenFull};
@@ -29,6 +29,8 @@ pub(crate) struct SendArgs {
     pub(crate) retry: RetryArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }
 
 /// What streams are asked to be. `NAME=` chooses one stream, `load*=` those that begin so.

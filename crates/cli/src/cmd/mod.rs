@@ -2,6 +2,7 @@
 
 mod attach;
 mod codecs;
+mod dashboard;
 mod demo;
 mod doctor;
 mod process;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
             warn(&settings.connection, log.quiet);
             codecs::run(settings).await
         }
+        Command::Dashboard(args) => dashboard::run(args.what),
         Command::Doctor(args) => {
             let settings = DoctorSettings::from_args(*args)?;
             warn(&settings.connection, log.quiet);

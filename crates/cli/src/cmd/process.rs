@@ -1,7 +1,8 @@
 //! What every session and receiver of one process shares.
 
+use crate::metrics::Metrics;
 use crate::report::Report;
-use crate::settings::OutputSettings;
+use crate::settings::{MetricsSettings, OutputSettings};
 use crate::signal::Signals;
 use crate::status::Hub;
 
@@ -14,6 +15,8 @@ pub(crate) struct Process {
     pub(crate) report: Report,
     /// Lists what runs in it.
     pub(crate) hub: Hub,
+    /// Tells its figures, if somebody wants them.
+    pub(crate) metrics: Option<Metrics>,
 }
 
 impl Process {
@@ -21,17 +24,23 @@ impl Process {
     /// [`Report::new`].
     ///
     /// # Errors
-    /// A handler that cannot be installed, an events' file that cannot be opened.
-    pub(crate) fn start(output: &OutputSettings, payload_on_stdout: bool) -> anyhow::Result<Self> {
+    /// A handler that cannot be installed, an events' file that cannot be opened, an address of the
+    /// metrics that cannot be listened on.
+    pub(crate) async fn start(
+        output: &OutputSettings,
+        payload_on_stdout: bool,
+        metrics: Option<&MetricsSettings>,
+    ) -> anyhow::Result<Self> {
         let signals = Signals::listen()?;
         let report = Report::new(output, payload_on_stdout)?;
         let hub = Hub::new();
+        let metrics = Metrics::start(metrics, &hub, &report).await?;
         let (mut told, ending) = (signals.clone(), hub.clone());
         tokio::spawn(async move {
             told.draining().await;
             ending.set_draining();
         });
-        Ok(Self { signals, report, hub })
+        Ok(Self { signals, report, hub, metrics })
     }
 
     /// Says what is left to say.

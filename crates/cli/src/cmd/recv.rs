@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::process::Process;
 use crate::error::{UserError, session_exit};
 use crate::exit::Exit;
+use crate::metrics::Metrics;
 use crate::report::{Report, Side, Watched};
 use crate::settings::RecvSettings;
 use crate::sink::{self, Failure, OpenError, Outcome, SinkFactory, StreamInfo, escape_text};
@@ -23,7 +24,9 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// # Errors
 /// An address or a sink that cannot be used.
 pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
-    let process = Process::start(&settings.output, settings.sink.dir.is_none())?;
+    let payload_on_stdout = settings.sink.dir.is_none();
+    let metrics = settings.metrics.as_ref();
+    let process = Process::start(&settings.output, payload_on_stdout, metrics).await?;
     let result = receiver(settings, process.clone()).await;
     process.finish().await;
     result
@@ -33,8 +36,9 @@ pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// An address or a sink that cannot be used.
-pub(super) async fn receiver(settings: RecvSettings, process: Process) -> anyhow::Result<Exit> {
-    let Process { mut signals, report, hub } = process;
+pub(super) async fn receiver(mut settings: RecvSettings, process: Process) -> anyhow::Result<Exit> {
+    let Process { mut signals, report, hub, metrics } = process;
+    settings.connection.registry = metrics.as_ref().map(Metrics::registry);
     let factory = SinkFactory::new(settings.sink.clone()).await;
     let factory =
         Arc::new(factory.map_err(|error| UserError::new(Exit::Endpoint, error.to_string()))?);

@@ -11,7 +11,7 @@ use super::session::{close, patience, retry_on_hangup};
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::report::{Report, Side, Watched};
-use crate::settings::{Address, SendSettings, SourceOrigin};
+use crate::settings::{Address, SendSettings, Source, SourceOrigin};
 use crate::signal::Signals;
 use crate::sink::escape_text;
 use crate::source::{self, Observer, SourceEvent, SourcesOutcome, Stop};
@@ -26,7 +26,7 @@ const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 /// # Errors
 /// A session that could not be made, or was lost.
 pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
-    let process = Process::start(&settings.output, false)?;
+    let process = Process::start(&settings.output, false, settings.metrics.as_ref()).await?;
     let result = session(settings, process.clone()).await;
     process.finish().await;
     result
@@ -36,8 +36,13 @@ pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// A session that could not be made, or was lost.
-pub(super) async fn session(settings: SendSettings, process: Process) -> anyhow::Result<Exit> {
-    let Process { mut signals, report, hub } = process;
+pub(super) async fn session(mut settings: SendSettings, process: Process) -> anyhow::Result<Exit> {
+    let Process { mut signals, report, hub, metrics } = process;
+    if let Some(metrics) = &metrics {
+        settings.connection.registry = Some(metrics.registry());
+        let names = settings.sources.iter().flat_map(Source::known_streams);
+        metrics.expect(Side::Sender, &names.collect::<Vec<_>>());
+    }
     match settings.origin {
         SourceOrigin::Demo => report.say(
             "no source was given: sending demo traffic, three streams of a line a second; \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p2_transport::{Backoff, Client, ClientBuilder, Server, ServerBuilder, Token};
+use p2_transport::{Backoff, Client, ClientBuilder, Registry, Server, ServerBuilder, Token};
 
 use super::CodecId;
 use crate::args::{ConnectionArgs, RetryArgs};
@@ -35,6 +35,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) max_streams: u64,
     /// How long an orderly end may take.
     pub(crate) drain_timeout: Duration,
+    /// The codecs that there are; those of the build unless somebody counts what they do.
+    pub(crate) registry: Option<Registry>,
     /// What is allowed but unwise, in words.
     pub(crate) warnings: Vec<String>,
 }
@@ -87,6 +89,7 @@ impl ConnectionSettings {
             buffer: args.buffer,
             max_streams: args.max_streams,
             drain_timeout: args.drain_timeout,
+            registry: None,
             warnings,
         })
     }
@@ -102,6 +105,9 @@ impl ConnectionSettings {
             .retry(retry.backoff)
             .buffer(self.buffer)
             .max_streams(STREAMS_AT_A_CLIENT);
+        if let Some(registry) = &self.registry {
+            client = client.registry(registry.clone());
+        }
         if !self.codecs.is_empty() {
             client = client.codecs(self.codecs.iter().copied());
         }
@@ -120,6 +126,9 @@ impl ConnectionSettings {
             .heartbeat_timeout(self.heartbeat_timeout)
             .buffer(self.buffer)
             .max_streams(self.max_streams);
+        if let Some(registry) = &self.registry {
+            server = server.registry(registry.clone());
+        }
         if !self.codecs.is_empty() {
             server = server.codecs(self.codecs.iter().copied());
         }
@@ -141,6 +150,7 @@ impl Default for ConnectionSettings {
             buffer: 64 << 20,
             max_streams: 1_024,
             drain_timeout: Duration::from_secs(10),
+            registry: None,
             warnings: Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connection::not_zero;
-use super::{Address, ConnectionSettings, EventsTarget, OutputSettings};
+use super::{Address, ConnectionSettings, EventsTarget, MetricsSettings, OutputSettings};
 use crate::args::{LogArgs, RecvArgs};
 use crate::error::UserError;
 use crate::sink::{Ack, Format, SinkSettings};
@@ -23,6 +23,8 @@ pub(crate) struct RecvSettings {
     pub(crate) connection: ConnectionSettings,
     /// What is said about it.
     pub(crate) output: OutputSettings,
+    /// Where figures are served, if at all.
+    pub(crate) metrics: Option<MetricsSettings>,
 }
 
 impl RecvSettings {
@@ -67,6 +69,7 @@ impl RecvSettings {
             session_ttl: args.session_ttl,
             sink: SinkSettings { format, only: args.only, dir: args.dir, ack: args.ack },
             connection: ConnectionSettings::from_args(args.connection)?,
+            metrics: MetricsSettings::from_args(&args.metrics)?,
             output,
         })
     }

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use super::source::assign_names;
 use super::{
-    Address, AttributeTable, ConnectionSettings, OutputSettings, RetrySettings, Source, SourceSpec,
-    SshSettings, TailPattern,
+    Address, AttributeTable, ConnectionSettings, MetricsSettings, OutputSettings, RetrySettings,
+    Source, SourceSpec, SshSettings, TailPattern,
 };
 use crate::args::{LogArgs, SendArgs};
 use crate::error::UserError;
@@ -34,6 +34,8 @@ pub(crate) struct SendSettings {
     pub(crate) retry: RetrySettings,
     /// What is said about it.
     pub(crate) output: OutputSettings,
+    /// Where figures are served, if at all.
+    pub(crate) metrics: Option<MetricsSettings>,
 }
 
 /// Why `send` reads what it reads.
@@ -114,6 +116,7 @@ impl SendSettings {
             origin,
             attributes,
             session: args.session,
+            metrics: MetricsSettings::from_args(&args.metrics)?,
             connection,
             retry,
             output: OutputSettings::from_args(args.output, log),

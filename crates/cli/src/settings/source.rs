@@ -216,6 +216,19 @@ impl Source {
             (None, _) => format!("stream{number}"),
         }
     }
+
+    /// The names of its streams, as far as they are known before it is read.
+    pub(crate) fn known_streams(&self) -> Vec<String> {
+        match (&self.name, &self.spec) {
+            (None, _)
+            | (_, SourceSpec::TcpListen(_) | SourceSpec::UnixListen(_))
+            | (_, SourceSpec::Tail(TailPattern::Glob(_))) => Vec::new(),
+            (_, SourceSpec::Gen(spec)) => {
+                (1..=spec.streams).map(|n| self.stream_name(n, n)).collect()
+            }
+            (Some(name), _) => vec![name.clone()],
+        }
+    }
 }
 
 /// Gives every source of exactly one stream its name: the one given, else the file's name, the

@@ -25,7 +25,10 @@ impl<S: Sink> Counted<S> {
     fn note(&self, result: Result<(), SinkError>, count: &AtomicU64) -> Result<(), SinkError> {
         match &result {
             Ok(()) => count.fetch_add(1, Relaxed),
-            Err(_) => self.counters.errors.fetch_add(1, Relaxed),
+            Err(error) => {
+                self.counters.failed_by(error.problem.word());
+                0
+            }
         };
         result
     }
@@ -63,7 +66,7 @@ impl<S: Sink> Sink for Counted<S> {
         let counters = Arc::clone(&self.counters);
         match &result {
             Ok(()) => self.end(&counters.finished),
-            Err(_) => drop(counters.errors.fetch_add(1, Relaxed)),
+            Err(error) => counters.failed_by(error.problem.word()),
         }
         result
     }

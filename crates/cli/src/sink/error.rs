@@ -46,6 +46,32 @@ impl SinkError {
 }
 
 impl Problem {
+    /// Every word that there is.
+    pub(crate) const WORDS: [&str; 8] = [
+        "disk_full",
+        "quota",
+        "reader_gone",
+        "denied",
+        "read_only",
+        "file_too_large",
+        "not_ours",
+        "other",
+    ];
+
+    /// One word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            Self::QuotaExceeded => "quota",
+            Self::ReaderGone => "reader_gone",
+            Self::Denied => "denied",
+            Self::ReadOnly => "read_only",
+            Self::FileTooLarge => "file_too_large",
+            Self::NotOurs => "not_ours",
+            Self::Other(_) => "other",
+        }
+    }
+
     fn of(error: &io::Error) -> Self {
         // ELOOP has no stable `ErrorKind`, so it is told by its number.
         if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {

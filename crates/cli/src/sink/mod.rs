@@ -29,7 +29,7 @@ use self::format::LineFormat;
 use self::stdout::{LineSink, RawSink};
 
 pub(crate) use self::drain::{Failure, Outcome, drain, refuse};
-pub(crate) use self::error::SinkError;
+pub(crate) use self::error::{Problem, SinkError};
 pub(crate) use self::escape::text as escape_text;
 pub(crate) use self::format::json_string;
 pub(crate) use self::settings::{Ack, Format, SinkSettings};
@@ -175,8 +175,8 @@ impl SinkFactory {
     /// streams are accepted, not in the task that drains them.
     pub(crate) async fn open(&self, stream: &StreamInfo) -> Result<Counted<StreamSink>, OpenError> {
         let made = self.make(stream).await;
-        if matches!(made, Err(OpenError::Failed(_))) {
-            self.counters.errors.fetch_add(1, Ordering::Relaxed);
+        if let Err(OpenError::Failed(error)) = &made {
+            self.counters.failed_by(error.problem.word());
         }
         Ok(Counted::new(made?, self.counters()))
     }

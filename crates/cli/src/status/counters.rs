@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{SinkStatus, SourceStatus};
+use super::{SinkStatus, SinkTotals, SourceStatus, SourceTotals};
 
 /// Asks how much is there and not handed over yet, given what was.
 pub(crate) type Backlog = Box<dyn Fn(u64) -> Option<u64> + Send + Sync>;
@@ -19,6 +19,8 @@ pub(crate) struct Sources(Arc<Mutex<List>>);
 struct List {
     next: u64,
     entries: BTreeMap<u64, Arc<SourceCounters>>,
+    /// What those that have ended came to.
+    past: SourceTotals,
 }
 
 /// What feeds one stream, as it counts.
@@ -68,6 +70,16 @@ impl Sources {
     pub(crate) fn list(&self, most: usize) -> Vec<Arc<SourceCounters>> {
         lock(&self.0).entries.values().take(most).cloned().collect()
     }
+
+    /// All of them together, those that have ended included.
+    pub(crate) fn totals(&self) -> SourceTotals {
+        let (mut totals, running) = {
+            let list = lock(&self.0);
+            (list.past, list.entries.values().cloned().collect::<Vec<_>>())
+        };
+        running.iter().for_each(|source| totals.add_running(&source.status()));
+        totals
+    }
 }
 
 impl SourceEntry {
@@ -87,7 +99,9 @@ impl Deref for SourceEntry {
 
 impl Drop for SourceEntry {
     fn drop(&mut self) {
-        lock(&self.list.0).entries.remove(&self.key);
+        let mut list = lock(&self.list.0);
+        list.entries.remove(&self.key);
+        list.past.add_ended(&self.counters.status());
     }
 }
 
@@ -191,11 +205,27 @@ pub(crate) struct SinkCounters {
     pub(crate) writes: AtomicU64,
     /// Requests for stable storage.
     pub(crate) syncs: AtomicU64,
-    /// Operations that failed.
-    pub(crate) errors: AtomicU64,
+    /// Operations that failed, by the word for the reason.
+    pub(crate) errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl SinkCounters {
+    /// An operation failed.
+    pub(crate) fn failed_by(&self, reason: &'static str) {
+        *lock(&self.errors).entry(reason).or_default() += 1;
+    }
+
+    /// What it has come to.
+    pub(crate) fn totals(&self) -> SinkTotals {
+        SinkTotals {
+            open: self.open.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            writes: self.writes.load(Relaxed),
+            syncs: self.syncs.load(Relaxed),
+            errors: lock(&self.errors).clone(),
+        }
+    }
+
     /// How it is now.
     pub(crate) fn status(&self) -> SinkStatus {
         SinkStatus {
@@ -208,7 +238,7 @@ impl SinkCounters {
             bytes: self.bytes.load(Relaxed),
             writes: self.writes.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
-            errors: self.errors.load(Relaxed),
+            errors: lock(&self.errors).values().sum(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -28,6 +28,27 @@ struct Inner {
     next_session: AtomicU64,
     draining: AtomicBool,
     shelves: Mutex<Shelves>,
+    keeper: OnceLock<Keeper>,
+}
+
+/// Told what has left, for the last figures.
+struct Keeper(Box<dyn Fn(Left) + Send + Sync>);
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
+}
+
+/// What is no longer listed.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// A session; its link may still have last words.
+    Session(Arc<Running>),
+    /// A listener, by its last figures.
+    Listener(ServerStats),
+    /// A sink.
+    Sink(Arc<SinkCounters>),
 }
 
 #[derive(Debug, Default)]
@@ -81,10 +102,16 @@ impl Drop for Place {
         let mut shelves = hub.shelves();
         let session = shelves.sessions.remove(&self.key);
         let listener = shelves.listeners.remove(&self.key);
-        shelves.sinks.remove(&self.key);
+        let sink = shelves.sinks.remove(&self.key);
         // The last handle of a session does more when it is dropped than the lock should see.
         drop(shelves);
-        drop((session, listener));
+        let session = session.map(Left::Session);
+        let listener = listener.map(|listener| Left::Listener(listener.server.stats()));
+        let left = [session, listener, sink.map(Left::Sink)].into_iter().flatten();
+        match hub.keeper.get() {
+            Some(Keeper(keep)) => left.for_each(keep),
+            None => drop(left.collect::<Vec<_>>()),
+        }
     }
 }
 
@@ -98,6 +125,7 @@ impl Hub {
             next_session: AtomicU64::new(1),
             draining: AtomicBool::new(false),
             shelves: Mutex::default(),
+            keeper: OnceLock::new(),
         }))
     }
 
@@ -139,6 +167,12 @@ impl Hub {
     /// From now on the process is about to end.
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Relaxed);
+    }
+
+    /// Has `keep` told of everything that leaves from now on, so that sums can outlive it. The first
+    /// to ask is the only one.
+    pub(crate) fn when_left(&self, keep: impl Fn(Left) + Send + Sync + 'static) {
+        let _ = self.0.keeper.set(Keeper(Box::new(keep)));
     }
 
     /// The sessions that run, the oldest first.

@@ -10,10 +10,12 @@ mod hub;
 mod look;
 mod meter;
 mod model;
+mod totals;
 
 pub(crate) use self::counters::{SinkCounters, SourceCounters, SourceEntry, Sources};
-pub(crate) use self::hub::{Hub, Place, Running};
+pub(crate) use self::hub::{Hub, Left, Place, Running};
 pub(crate) use self::model::{
     ListenerStatus, SCHEMA, SessionState, SessionStatus, SinkStatus, SourceStatus, Status,
     StreamStatus,
 };
+pub(crate) use self::totals::{SinkTotals, SourceTotals};
