@@ -4,6 +4,7 @@
 
 pub mod corpus;
 pub mod process;
+pub mod prometheus;
 pub mod relay;
 pub mod sshd;
 pub mod table;
