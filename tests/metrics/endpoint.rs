@@ -1,7 +1,7 @@
 //! The HTTP endpoint under people who mean no good, and what it says to those who do.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -137,6 +137,19 @@ fn nobody_is_listening_unless_asked() {
     let mut asked =
         env.p2(&["recv", "--listen=127.0.0.1:0"]).env("P2_METRICS", "127.0.0.1:0").start();
     assert_eq!(get(&metrics_of(&mut asked), "/livez").expect("an answer").status, 200);
+}
+
+#[test]
+fn the_receiver_that_stays_behind_has_figures_as_well() {
+    let env = Env::new();
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = free.expect("a free port").to_string();
+    let relay = env.p2(&["recv", "--attach"]).env("P2_METRICS", &address);
+    let mut relay = relay.env("P2_ATTACH_LINGER", "1s").pipe().start();
+    let text = eventually("its figures", || get(&address, "/metrics")).body;
+    assert!(text.contains("p2_sessions{side=\"recv\",state=\"up\"} 0\n"), "{text}");
+    relay.close_stdin();
+    eventually("it leaves", || get(&address, "/livez").is_none().then_some(()));
 }
 
 #[test]

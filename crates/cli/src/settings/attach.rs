@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ConnectionSettings, RecvSettings};
+use super::{ConnectionSettings, MetricsSettings, RecvSettings};
 use crate::args::{LogArgs, RecvArgs};
 use crate::error::UserError;
 use crate::sink::{Ack, SinkSettings};
@@ -28,6 +28,8 @@ pub(crate) struct AttachSettings {
     pub(crate) only: Option<String>,
     /// The sessions and their links.
     pub(crate) connection: ConnectionSettings,
+    /// Where the receiver serves figures, if at all.
+    pub(crate) metrics: Option<MetricsSettings>,
 }
 
 impl AttachSettings {
@@ -41,11 +43,11 @@ impl AttachSettings {
         let here = std::env::current_dir().ok();
         args.dir = Some(absolute(args.dir, home, here)?);
         let (detached, linger) = (args.detached, args.attach_linger);
-        let RecvSettings { session_ttl, sink, connection, .. } =
+        let RecvSettings { session_ttl, sink, connection, metrics, .. } =
             RecvSettings::from_args(args, log)?;
         let SinkSettings { dir, ack, only, .. } = sink;
         let dir = dir.unwrap_or_default();
-        Ok(Self { detached, linger, session_ttl, dir, ack, only, connection })
+        Ok(Self { detached, linger, session_ttl, dir, ack, only, connection, metrics })
     }
 
     /// What one receiver cannot do for two senders that differ in it.

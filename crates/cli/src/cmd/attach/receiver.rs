@@ -19,6 +19,7 @@ use super::super::recv::{SessionEnd, serve};
 use super::place::Place;
 use crate::error::UserError;
 use crate::exit::Exit;
+use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::settings::{AttachSettings, OutputSettings, ProgressMode};
 use crate::signal::Signals;
@@ -33,7 +34,7 @@ const SUCCESSION: Duration = Duration::from_secs(10);
 /// How long links may take for their last words.
 const LEAVE: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(settings: AttachSettings, hub: &Hub) -> anyhow::Result<Exit> {
+pub(super) async fn run(mut settings: AttachSettings, hub: &Hub) -> anyhow::Result<Exit> {
     // It fails only for who has a session of its own already.
     let _ = setsid();
     umask(Mode::RWXG | Mode::RWXO);
@@ -55,6 +56,10 @@ pub(super) async fn run(settings: AttachSettings, hub: &Hub) -> anyhow::Result<E
         OutputSettings { progress: ProgressMode::None, quiet: true, ..OutputSettings::default() };
     let report = Report::new(&output, false)?;
     let listener = listen(&place.socket())?;
+    // A port that another receiver of this user has is no reason to receive nothing.
+    let metrics = Metrics::start(settings.metrics.as_ref(), hub, &report).await;
+    let metrics = metrics.inspect_err(|error| report.always(&format!("! {error}"))).ok().flatten();
+    settings.connection.registry = metrics.as_ref().map(Metrics::registry);
     let server = settings.connection.server().session_ttl(settings.session_ttl).without_listener();
     let _places = (hub.listener("ssh", &server), hub.sink(factory.counters()));
     let greeting = Greeting {
