@@ -15,7 +15,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::{
     LinkState, SessionError, SessionEvent, SessionSummary,
     staging::Staging,
-    state::{Effects, State},
+    state::{Effects, Owing, State},
 };
 
 /// How a session ended.
@@ -63,21 +63,23 @@ impl Shared {
 
     /// Acts on the session and then tells everyone whom it concerns.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
-        let (result, effects) = self.act(act);
-        if effects.transmit {
+        let (result, owing) = self.with_deferring(act);
+        if owing.is_some() {
             self.work.notify_one();
         }
-        self.apply(effects);
         result
     }
 
-    /// The same, but whether the writer has something to do is for the caller to tell it, or to see
-    /// to as the writer.
-    pub(crate) fn with_deferring<R>(&self, act: impl FnOnce(&mut State) -> R) -> (R, bool) {
+    /// The same, but what the writer has to do is for the caller to tell it, or to see to as the
+    /// writer.
+    pub(crate) fn with_deferring<R>(
+        &self,
+        act: impl FnOnce(&mut State) -> R,
+    ) -> (R, Option<Owing>) {
         let (result, effects) = self.act(act);
-        let transmit = effects.transmit;
+        let owing = effects.owing;
         self.apply(effects);
-        (result, transmit)
+        (result, owing)
     }
 
     fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> (R, Effects) {
@@ -87,7 +89,9 @@ impl Shared {
             self.staging.opening(&mut state.session);
             let result = act(&mut state);
             state.drain(&mut effects);
-            effects.transmit |= self.staging.closing(state.session.has_room());
+            if self.staging.closing(state.session.has_room()) {
+                effects.owing = Some(Owing::Gathered);
+            }
             result
         };
         (result, effects)

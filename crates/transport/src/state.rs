@@ -56,6 +56,15 @@ pub(crate) struct State {
     outage: Duration,
 }
 
+/// Why the writer should look at the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owing {
+    /// There is something to send, or to say at an earlier time.
+    Transmit,
+    /// Bytes were gathered that the session does not know of yet.
+    Gathered,
+}
+
 /// What to do once the lock is released.
 #[derive(Default)]
 pub(crate) struct Effects {
@@ -63,7 +72,7 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<SessionEvent>,
     pub(crate) arrivals: usize,
     pub(crate) openings: bool,
-    pub(crate) transmit: bool,
+    pub(crate) owing: Option<Owing>,
     pub(crate) rtt: Option<Duration>,
     pub(crate) outcome: Option<Outcome>,
 }
@@ -281,7 +290,9 @@ impl State {
         effects.openings |= std::mem::take(&mut self.closing);
         // A session that has said everything hangs up; it need not wait for the peer to do so.
         let over = self.session.is_attached() && self.session.is_drained();
-        effects.transmit = sooner || over || self.session.wants_transmit();
+        if sooner || over || self.session.wants_transmit() {
+            effects.owing = Some(Owing::Transmit);
+        }
     }
 
     fn take(&mut self, event: Event, effects: &mut Effects) {

@@ -507,3 +507,38 @@ async fn small_writes_that_nobody_waits_for_are_in_the_figures_and_leave_by_them
     within("reading", theirs.read_to_end(&mut rest)).await.expect("verified");
     assert_eq!(rest, b"last");
 }
+
+/// What is gathered beside the session has to leave by itself, be the link idle or full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_small_write_is_left_behind_while_others_fill_the_link() {
+    let server = server().await;
+    let (near, far) = pair(&server, &server.local_addr()).await;
+    let mut bulk =
+        near.open_stream(StreamOptions::named("bulk").unidirectional(true)).await.expect("room");
+    let mut drained = within("accepting", far.accept_stream()).await.expect("it arrives");
+    echo(far.clone());
+    let filling = tokio::spawn(async move {
+        let block = Bytes::from(vec![7; 64 << 10]);
+        while bulk.write_chunk(block.clone()).await.is_ok() {}
+    });
+    let draining =
+        tokio::spawn(async move { while let Ok(Some(_)) = drained.read_chunk().await {} });
+    let mut echoes = tokio::task::JoinSet::new();
+    for seed in 0..8_u64 {
+        let mut stream = near.open_stream(StreamOptions::named("echo")).await.expect("room");
+        echoes.spawn(async move {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            for round in 0..400 {
+                let data: Vec<u8> = (0..rng.usize(1..300)).map(|_| rng.u8(..)).collect();
+                stream.write_all(&data).await.expect("written");
+                let mut back = vec![0; data.len()];
+                let what = format!("the echo of round {round}, seed {seed}");
+                within(&what, stream.read_exact(&mut back)).await.expect("read");
+                assert!(back == data, "round {round}, seed {seed}");
+            }
+        });
+    }
+    within("all echoes", echoes.join_all()).await;
+    filling.abort();
+    draining.abort();
+}

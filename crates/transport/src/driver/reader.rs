@@ -147,7 +147,7 @@ impl Reader {
             }
             Ok(())
         });
-        self.owing |= owing;
+        self.owing |= owing.is_some();
         result
     }
 
@@ -178,7 +178,7 @@ impl Reader {
                 None => Ok(()),
             }
         });
-        self.owing |= owing;
+        self.owing |= owing.is_some();
         result
     }
 }

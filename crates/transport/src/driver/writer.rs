@@ -20,7 +20,11 @@ use super::{
     encode::{Account, Encoders},
     output::Output,
 };
-use crate::{clock, shared::Shared, state::State};
+use crate::{
+    clock,
+    shared::Shared,
+    state::{Owing, State},
+};
 
 pub(super) struct Writer {
     watch: Watch,
@@ -76,14 +80,15 @@ impl Writer {
     ) -> Result<std::convert::Infallible, End> {
         self.flush(writer).await?;
         loop {
-            let drained = self.ask()?;
+            let (drained, owing) = self.ask()?;
             let more = if self.batch.is_empty() {
                 if drained {
                     // The peer learns from the end of the bytes that nothing follows.
                     let _ = timeout(STALL, writer.shutdown()).await;
                     return Err(End::Drained);
                 }
-                false
+                // Whoever gathered these bytes may have seen that nobody wanted them.
+                owing == Some(Owing::Gathered)
             } else {
                 self.account.clear();
                 self.encoders.encode(&mut self.batch, &mut self.output, &mut self.account).await?;
@@ -98,8 +103,8 @@ impl Writer {
     }
 
     /// Takes the next batch, and has the session look at the clock. Returns whether it has said
-    /// everything.
-    fn ask(&mut self) -> Result<bool, End> {
+    /// everything, and what is left to do.
+    fn ask(&mut self) -> Result<(bool, Option<Owing>), End> {
         let batch = &mut self.batch;
         self.watch.look(|state, now| {
             state.session.poll_transmit(now, batch);
@@ -117,7 +122,7 @@ impl Writer {
     /// Accounts for the batch before it can be answered. Returns whether there is more to do.
     fn report(&mut self) -> bool {
         let now = clock::now();
-        let (wake_at, more) = self.watch.shared.with_deferring(|state| {
+        let (wake_at, owing) = self.watch.shared.with_deferring(|state| {
             if state.carries(self.watch.epoch) {
                 let Account { wire, frames, data } = &self.account;
                 state.session.sent(now, *wire, *frames, data);
@@ -127,7 +132,7 @@ impl Writer {
             state.armed
         });
         self.watch.wake_at = wake_at;
-        more
+        owing.is_some()
     }
 
     /// Waits until there may be something to do.
@@ -155,10 +160,13 @@ impl Writer {
 
 impl Watch {
     /// Has the session look at the clock, and then acts on it.
-    fn look<R>(&mut self, act: impl FnOnce(&mut State, Time) -> R) -> Result<R, End> {
+    fn look<R>(
+        &mut self,
+        act: impl FnOnce(&mut State, Time) -> R,
+    ) -> Result<(R, Option<Owing>), End> {
         let now = clock::now();
         let epoch = self.epoch;
-        let (looked, _) = self.shared.with_deferring(|state| {
+        let (looked, owing) = self.shared.with_deferring(|state| {
             if !state.carries(epoch) {
                 return Err(End::Fenced);
             }
@@ -170,7 +178,7 @@ impl Watch {
         });
         let (result, wake_at) = looked?;
         self.wake_at = wake_at;
-        Ok(result)
+        Ok((result, owing))
     }
 
     /// Waits for a step of writing: until it is done, nothing moved for the stall time, or the
@@ -187,7 +195,12 @@ impl Watch {
                 biased;
                 done = &mut step => return Ok(done?),
                 () = &mut stalled => return Err(End::Stalled("written")),
-                () = self.alarm.rings(wake_at) => self.look(|_, _| ())?,
+                () = self.alarm.rings(wake_at) => {
+                    // What it wants to say has to wait for this step, and is not forgotten.
+                    if let (_, Some(_)) = self.look(|_, _| ())? {
+                        self.shared.work.notify_one();
+                    }
+                }
             }
         }
     }
