@@ -7,6 +7,8 @@ mod support;
 mod endpoint;
 #[path = "metrics/outage.rs"]
 mod outage;
+#[path = "metrics/pressure.rs"]
+mod pressure;
 #[path = "metrics/rules.rs"]
 mod rules;
 
