@@ -31,6 +31,31 @@ fn more_streams_than_the_peer_allows_at_once_take_turns() {
 }
 
 #[test]
+fn a_receiver_takes_as_many_sessions_as_it_is_told() {
+    let env = Env::new();
+    let (receiver, address) = env.recv(&["--dir=out", "--max-sessions=2"]);
+    let endless = |name: &str| {
+        let session = format!("--session={name}");
+        let sender = env.p2(&["send", &address, &session, "--gen=app=rate=50/s"]).start();
+        let file = env.path("out").join(name).join("app");
+        eventually("a line has arrived", || {
+            std::fs::metadata(&file).is_ok_and(|file| file.len() > 0).then_some(())
+        });
+        sender
+    };
+    let two = ["one", "two"].map(endless);
+    let third = ["send", &address, "--session=three", "--gen=count=1", "--retry-limit=1"];
+    env.p2(&third).run().exits(4).says(&["too many sessions", "--max-sessions"]);
+    for sender in two {
+        sender.signal(Signal::TERM);
+        sender.wait().says(&["lost 0", "duplicated 0"]);
+    }
+    env.p2(&third).run().receipt();
+    receiver.signal(Signal::TERM);
+    receiver.wait().exits(0);
+}
+
+#[test]
 fn the_smallest_buffer_is_enough_for_any_file() {
     let env = Env::new();
     let (receiver, address) = env.recv(&["--once", "--dir=out", "--buffer=256KiB"]);

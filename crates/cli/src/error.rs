@@ -95,7 +95,9 @@ impl From<&ConnectError> for UserError {
             ConnectError::NoCodec { .. } => said.hint(
                 "leave out --require-codec to go on uncompressed, or build with `--features full`",
             ),
-            ConnectError::Busy { .. } => said.hint("try again later, or raise its limits"),
+            ConnectError::Busy { .. } => {
+                said.hint("try again later, or raise its limits (`--max-sessions`)")
+            }
             _ => said,
         }
     }

@@ -1,5 +1,6 @@
 //! The command line: one file per command, one per group of flags that commands share.
 
+mod bench;
 mod codecs;
 mod connection;
 mod dashboard;
@@ -14,6 +15,7 @@ mod ssh;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use bench::BenchArgs;
 pub(crate) use codecs::CodecsArgs;
 pub(crate) use connection::{ConnectionArgs, RetryArgs};
 pub(crate) use dashboard::DashboardArgs;
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     /// The codecs of this build, those of a peer, and which one would be chosen
     #[command(after_long_help = codecs::EXAMPLES)]
     Codecs(Box<CodecsArgs>),
+    /// What this machine and this build can do: codecs, streams, small messages, delays
+    #[command(after_long_help = bench::EXAMPLES)]
+    Bench(Box<BenchArgs>),
     /// Try the way to a receiver step by step, with a next step for what fails
     #[command(after_long_help = doctor::EXAMPLES)]
     Doctor(Box<DoctorArgs>),
@@ -126,7 +131,7 @@ mod tests {
 
     #[test]
     fn short_help_fits_one_screen_and_long_help_has_examples() {
-        for name in ["recv", "send", "demo", "codecs", "doctor", "dashboard"] {
+        for name in ["recv", "send", "demo", "codecs", "bench", "doctor", "dashboard"] {
             let short = Cli::read(["p2", name, "-h"]).expect_err("help").to_string();
             let lines = short.lines().count();
             assert!(lines <= 42, "{name} -h has {lines} lines:\n{short}");

@@ -39,6 +39,10 @@ pub(crate) struct RecvArgs {
     #[arg(long, env = "P2_SESSION_TTL", value_name = "TIME", default_value = "24h",
           value_parser = parse_duration, hide_short_help = true)]
     pub(crate) session_ttl: Duration,
+    /// Sessions at once, those that wait for their next link included
+    #[arg(long, env = "P2_MAX_SESSIONS", value_name = "N", default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(1..=100_000), hide_short_help = true)]
+    pub(crate) max_sessions: u32,
     /// Write each stream, exact bytes, to DIR/SESSION/NAME instead of stdout
     #[arg(long, env = "P2_DIR", value_name = "DIR", help_heading = "Delivery")]
     pub(crate) dir: Option<PathBuf>,

@@ -1,12 +1,12 @@
 //! `p2 codecs [TARGET]`: what this build has, what a peer has, and which one would be chosen.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-
 use anyhow::Context;
 use p2_codec::{Probe, Registry, probe};
 use serde::Serialize;
 
+use super::answer;
+use super::columns::columns;
+use super::sample;
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::settings::codec::OPTIONAL;
@@ -14,10 +14,6 @@ use crate::settings::{Address, CodecId, CodecsSettings};
 use crate::sink::escape_text;
 use crate::units::format_size;
 
-/// Bytes of the made-up sample.
-const SAMPLE: usize = 1 << 20;
-/// Most bytes read of a sample file.
-const MAX_SAMPLE: u64 = 4 << 20;
 /// Bytes that each codec is measured with.
 const BUDGET: usize = 8 << 20;
 
@@ -31,11 +27,11 @@ pub(crate) async fn run(settings: CodecsSettings) -> anyhow::Result<Exit> {
         Some(target) => Some(ask(&settings, target).await?),
         None => None,
     };
-    let sample = settings.sample.clone();
+    let file = settings.sample.clone();
     let measured = tokio::task::spawn_blocking(move || {
-        let (name, bytes) = match sample {
-            Some(path) => (path.display().to_string(), read_sample(&path)?),
-            None => ("made-up log lines".to_owned(), made_up_log()),
+        let (name, bytes) = match file {
+            Some(path) => (path.display().to_string(), sample::read(&path)?),
+            None => ("made-up log lines".to_owned(), sample::log()),
         };
         let codecs = measure(&bytes)?;
         anyhow::Ok((Sample { name, bytes: bytes.len() }, codecs))
@@ -46,16 +42,9 @@ pub(crate) async fn run(settings: CodecsSettings) -> anyhow::Result<Exit> {
         .filter(|(_, id)| codecs.iter().all(|codec| codec.id != id.get()))
         .map(|(name, _)| Missing { name, feature: name })
         .collect();
-    let answer = Answer { codecs, missing, sample, peer };
-    let text = if settings.json { serde_json::to_string(&answer)? + "\n" } else { answer.text() };
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // `p2 codecs | head -1` has its answer.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(Exit::Success),
-    }
+    let found = Answer { codecs, missing, sample, peer };
+    let text = if settings.json { serde_json::to_string(&found)? + "\n" } else { found.text() };
+    answer(&text)
 }
 
 #[derive(Debug, Serialize)]
@@ -153,51 +142,11 @@ fn measure(sample: &[u8]) -> anyhow::Result<Vec<Measured>> {
     Ok(all)
 }
 
-fn read_sample(path: &std::path::Path) -> Result<Vec<u8>, UserError> {
-    let failed = |error: io::Error| {
-        UserError::usage(format!("cannot read the sample {}: {error}", path.display()))
-    };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(MAX_SAMPLE).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.is_empty() {
-        return Err(UserError::usage(format!("the sample {} is empty", path.display())));
-    }
-    Ok(bytes)
-}
-
-/// Lines like a web server's, the same on every run and machine.
-fn made_up_log() -> Vec<u8> {
-    const PATHS: [&str; 6] =
-        ["/", "/api/v1/orders", "/api/v1/users/me", "/static/app.js", "/login", "/health"];
-    const CODES: [u16; 5] = [200, 200, 304, 404, 500];
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut log = String::with_capacity(SAMPLE + 256);
-    let mut millis = 0_u32;
-    while log.len() < SAMPLE {
-        millis = (millis + random.u32(1..90)) % 3_600_000;
-        let path = PATHS.get(random.usize(..PATHS.len())).unwrap_or(&"/");
-        let code = CODES.get(random.usize(..CODES.len())).unwrap_or(&200);
-        log.push_str(&format!(
-            "2026-02-03T20:{:02}:{:02}.{:03}Z INFO web request id={:08x} client=10.0.{}.{} \
-             method=GET path={path} status={code} bytes={} took={}ms\n",
-            millis / 60_000,
-            millis / 1_000 % 60,
-            millis % 1_000,
-            random.u32(..),
-            random.u8(..4),
-            random.u8(..),
-            random.u32(200..40_000),
-            random.u32(1..900),
-        ));
-    }
-    log.into_bytes()
-}
-
 impl Answer {
     fn text(&self) -> String {
         let rows: Vec<[String; 8]> = self.codecs.iter().map(Measured::row).collect();
         let head = ["codec", "id", "feature", "levels", "context", "ratio", "encode", "decode"];
-        let mut text = table(head, &rows);
+        let mut text = columns(head, &rows, 3);
         let size = format_size(u64::try_from(self.sample.bytes).unwrap_or(u64::MAX));
         text.push_str(&format!("\nmeasured with {size} of {}, one core\n", self.sample.name));
         for missing in &self.missing {
@@ -245,40 +194,12 @@ fn speed(bytes_per_s: Option<f64>) -> String {
     bytes_per_s.map_or_else(|| "-".to_owned(), |speed| format!("{:.0} MB/s", speed / 1e6))
 }
 
-/// Columns as wide as their widest cell, two spaces apart; numbers (the last three) to the right.
-fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let head = head.map(str::to_owned);
-    let all = || std::iter::once(&head).chain(rows);
-    let mut widths = [0; N];
-    for row in all() {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for row in all() {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let gap = if column == 0 { "" } else { "  " };
-            let cell = if column + 3 >= N {
-                format!("{gap}{cell:>width$}")
-            } else {
-                format!("{gap}{cell:<width$}")
-            };
-            line.push_str(&cell);
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(peer: Option<Peer>) -> Answer {
-        let sample = made_up_log();
+    fn found(peer: Option<Peer>) -> Answer {
+        let sample = sample::log();
         Answer {
             codecs: measure(&sample[..64 << 10]).expect("the built-in codecs work"),
             missing: vec![Missing { name: "zstd", feature: "zstd" }],
@@ -288,14 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_aligned_and_names_what_is_missing() {
-        let rows = [["a", "1.00", "7", "-"], ["longer", "10.00", "1234", "9"]]
-            .map(|row| row.map(str::to_owned));
-        assert_eq!(
-            table(["name", "ratio", "n", "m"], &rows),
-            "name    ratio     n  m\na        1.00     7  -\nlonger  10.00  1234  9\n"
-        );
-        let text = answer(None).text();
+    fn the_table_has_every_codec_and_names_what_is_missing() {
+        let text = found(None).text();
         assert!(text.starts_with("codec "), "{text}");
         assert!(text.contains("\ngzip "), "{text}");
         assert!(text.contains("\nnone "), "{text}");
@@ -314,33 +229,19 @@ mod tests {
             to_peer: "zstd".into(),
             from_peer: "gzip".into(),
         };
-        let text = answer(Some(peer)).text();
+        let text = found(Some(peer)).text();
         assert!(text.contains("has      zstd, gzip\nchosen   zstd to the peer, gzip from it\n"));
         assert!(!text.contains('\u{1b}'), "{text:?}");
     }
 
     #[test]
     fn the_json_answer_has_the_same_content() {
-        let json = serde_json::to_value(answer(None)).expect("plain data");
+        let json = serde_json::to_value(found(None)).expect("plain data");
         let gzip = json["codecs"].as_array().expect("a list").iter().find(|c| c["name"] == "gzip");
         let gzip = gzip.expect("gzip is in every build");
         assert_eq!(gzip["id"], 1);
         assert!(gzip["ratio"].as_f64().expect("a number") > 2.0);
         assert_eq!(json["missing"][0]["feature"], "zstd");
         assert!(json.get("peer").is_none());
-    }
-
-    #[test]
-    fn the_made_up_sample_is_the_same_every_time() {
-        assert_eq!(made_up_log(), made_up_log());
-        assert!(made_up_log().len() >= SAMPLE);
-    }
-
-    #[test]
-    fn a_sample_that_cannot_be_used_is_a_usage_error() {
-        let missing = std::path::Path::new("/nonexistent/sample");
-        assert_eq!(read_sample(missing).expect_err("missing").exit(), Exit::Usage);
-        let empty = tempfile::NamedTempFile::new().expect("a file");
-        assert_eq!(read_sample(empty.path()).expect_err("empty").exit(), Exit::Usage);
     }
 }

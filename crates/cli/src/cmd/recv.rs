@@ -7,6 +7,7 @@ use p2_transport::{Connection, ErrorCode, SessionError, Stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
+use super::descriptors;
 use super::process::Process;
 use crate::error::{UserError, session_exit};
 use crate::exit::Exit;
@@ -43,7 +44,9 @@ pub(super) async fn receiver(mut settings: RecvSettings, process: Process) -> an
     let factory =
         Arc::new(factory.map_err(|error| UserError::new(Exit::Endpoint, error.to_string()))?);
     let address = settings.listen.to_string();
+    descriptors::raise_limit();
     let server = settings.connection.server().session_ttl(settings.session_ttl);
+    let server = server.max_sessions(settings.max_sessions);
     let server = server.bind(&address).await.map_err(UserError::from)?;
     let _places = (hub.listener(server.local_addr(), &server), hub.sink(factory.counters()));
     report.say(&format!("listening on {}", server.local_addr()));

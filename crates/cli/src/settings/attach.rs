@@ -20,6 +20,8 @@ pub(crate) struct AttachSettings {
     pub(crate) linger: Duration,
     /// How long a session without a link can be resumed.
     pub(crate) session_ttl: Duration,
+    /// Sessions at once.
+    pub(crate) max_sessions: usize,
     /// An absolute directory.
     pub(crate) dir: PathBuf,
     /// What counts as delivered.
@@ -43,11 +45,21 @@ impl AttachSettings {
         let here = std::env::current_dir().ok();
         args.dir = Some(absolute(args.dir, home, here)?);
         let (detached, linger) = (args.detached, args.attach_linger);
-        let RecvSettings { session_ttl, sink, connection, metrics, .. } =
+        let RecvSettings { session_ttl, max_sessions, sink, connection, metrics, .. } =
             RecvSettings::from_args(args, log)?;
         let SinkSettings { dir, ack, only, .. } = sink;
         let dir = dir.unwrap_or_default();
-        Ok(Self { detached, linger, session_ttl, dir, ack, only, connection, metrics })
+        Ok(Self {
+            detached,
+            linger,
+            session_ttl,
+            max_sessions,
+            dir,
+            ack,
+            only,
+            connection,
+            metrics,
+        })
     }
 
     /// What one receiver cannot do for two senders that differ in it.

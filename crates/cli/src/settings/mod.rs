@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod attach;
 pub(crate) mod attributes;
+pub(crate) mod bench;
 pub(crate) mod codec;
 pub(crate) mod codecs;
 pub(crate) mod connection;
@@ -19,6 +20,7 @@ pub(crate) mod ssh;
 pub(crate) use address::Address;
 pub(crate) use attach::AttachSettings;
 pub(crate) use attributes::{AttributeTable, WhenFull};
+pub(crate) use bench::BenchSettings;
 pub(crate) use codecs::CodecsSettings;
 pub(crate) use connection::{ConnectionSettings, RetrySettings};
 pub(crate) use demo::DemoSettings;

@@ -17,6 +17,8 @@ pub(crate) struct RecvSettings {
     pub(crate) once: bool,
     /// How long a session without a link can be resumed.
     pub(crate) session_ttl: Duration,
+    /// Sessions at once, 1 to 100,000.
+    pub(crate) max_sessions: usize,
     /// How streams are delivered.
     pub(crate) sink: SinkSettings,
     /// The sessions and their links.
@@ -67,6 +69,7 @@ impl RecvSettings {
             listen,
             once: args.once,
             session_ttl: args.session_ttl,
+            max_sessions: usize::try_from(args.max_sessions).unwrap_or(usize::MAX),
             sink: SinkSettings { format, only: args.only, dir: args.dir, ack: args.ack },
             connection: ConnectionSettings::from_args(args.connection)?,
             metrics: MetricsSettings::from_args(&args.metrics)?,
@@ -94,6 +97,7 @@ mod tests {
         assert_eq!(settings.sink.format, Format::Prefix);
         assert_eq!(settings.sink.ack, Ack::Written);
         assert!(!settings.once);
+        assert_eq!(settings.max_sessions, 128);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
+use super::super::descriptors;
 use super::super::recv::{SessionEnd, serve};
 use super::place::Place;
 use crate::error::UserError;
@@ -60,7 +61,9 @@ pub(super) async fn run(mut settings: AttachSettings, hub: &Hub) -> anyhow::Resu
     let metrics = Metrics::start(settings.metrics.as_ref(), hub, &report).await;
     let metrics = metrics.inspect_err(|error| report.always(&format!("! {error}"))).ok().flatten();
     settings.connection.registry = metrics.as_ref().map(Metrics::registry);
-    let server = settings.connection.server().session_ttl(settings.session_ttl).without_listener();
+    descriptors::raise_limit();
+    let server = settings.connection.server().session_ttl(settings.session_ttl);
+    let server = server.max_sessions(settings.max_sessions).without_listener();
     let _places = (hub.listener("ssh", &server), hub.sink(factory.counters()));
     let greeting = Greeting {
         agent: format!("p2/{}", env!("CARGO_PKG_VERSION")),
