@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use p2_mux::{
     Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority, Read, RecvState, Role,
-    StreamError, StreamId, Time,
+    StreamError, StreamId, Time, Transmit,
 };
 use pair::{Pair, drain};
 
@@ -56,6 +56,51 @@ fn both_directions_of_a_stream_end_on_their_own() {
     pair.settle();
     assert!(pair.client.session.stats().streams.is_empty());
     assert!(pair.server.session.stats().streams.is_empty());
+}
+
+#[test]
+fn a_stream_that_takes_another_class_goes_first_with_what_it_has_already() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let open = |pair: &mut Pair, name, priority| {
+        let options = OpenOptions { priority, ..OpenOptions::named(name) };
+        pair.client.session.open(now, options).unwrap()
+    };
+    let (first, second) =
+        (open(&mut pair, "a", Priority::Normal), open(&mut pair, "b", Priority::Low));
+    pair.settle();
+    let block = vec![7u8; 100 << 10];
+    for id in [first, second] {
+        assert_eq!(pair.client.session.write(now, id, &block).unwrap(), block.len());
+    }
+    let leading = |pair: &mut Pair| {
+        let mut batch = Vec::new();
+        pair.client.session.poll_transmit(now, &mut batch);
+        batch.iter().find_map(|one| match one {
+            Transmit::Data(job) => Some(job.stream),
+            _ => None,
+        })
+    };
+    pair.client.session.set_priority(now, second, Priority::Realtime);
+    assert_eq!(leading(&mut pair), Some(second));
+    assert_eq!(pair.client.session.options(second).map(|o| o.priority), Some(Priority::Realtime));
+
+    // Over the next link everything that is not acknowledged goes again, in the new order.
+    pair.cut();
+    pair.connect().unwrap();
+    pair.client.session.set_priority(now, first, Priority::High);
+    let mut got = [Vec::new(), Vec::new()];
+    for _ in 0..8 {
+        pair.settle();
+        for (id, got) in [first, second].into_iter().zip(&mut got) {
+            drain(now, &mut pair.server.session, id, got);
+        }
+    }
+    assert!(got.iter().all(|got| *got == block));
+    // One that is over is left alone.
+    pair.client.session.finish(now, first).unwrap();
+    pair.settle();
+    pair.client.session.set_priority(now, first, Priority::Bulk);
 }
 
 #[test]

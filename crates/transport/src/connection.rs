@@ -6,9 +6,9 @@ use p2_mux::{ErrorCode, OpenError, OpenOptions, StreamId};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    LinkState, Negotiated, PeerInfo, SessionAccount, SessionError, SessionEvent, SessionId,
-    SessionStats, SessionSummary, Stream, StreamError, StreamOptions, clock, shared::Shared,
-    stream::Handle,
+    LinkState, Negotiated, PeerInfo, Priority, SessionAccount, SessionError, SessionEvent,
+    SessionId, SessionStats, SessionSummary, Stream, StreamError, StreamOptions, clock,
+    shared::Shared, stream::Handle,
 };
 
 /// One session with a peer. Clones are handles of the same session.
@@ -140,6 +140,12 @@ impl Connection {
     /// What was negotiated on the last link.
     pub fn codecs(&self) -> Negotiated {
         self.shared().with(|state| state.codecs.clone())
+    }
+
+    /// Lets one of our streams take another class from now on, with what it has not sent yet. A
+    /// stream that has ended stays as it is.
+    pub fn set_priority(&self, stream: StreamId, priority: Priority) {
+        self.shared().with(|state| state.session.set_priority(clock::now(), stream, priority));
     }
 
     /// Skips the wait before the next attempt, if one is being waited for.

@@ -1,39 +1,48 @@
 //! What every source of a run shares: the session, the attributes, the numbers and the ledger.
 
-use super::destination::{Destination, Plan};
+use super::destination::{Destination, Plan, Writer};
 use super::event::{Observer, SourceEvent};
 use super::labels::Labels;
+use super::live::{Live, Register, attributes_of};
 use super::outcome::{Failure, SourcesOutcome, StreamOutcome};
 use super::pump::{Produce, deliver};
-use super::stop::StopSignal;
+use super::stop::{Stop, StopSignal};
 use crate::settings::attributes::{AttributeTable, StreamAttributes};
 use crate::status::{SourceCounters, SourceEntry, Sources};
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a stream waits for room before somebody is told.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The shared state; one `Arc` in every task.
+/// The shared state as one source sees it; one `Arc` in every task.
 pub(super) struct Context<D> {
-    destination: D,
-    attributes: AttributeTable,
-    labels: Mutex<Labels>,
-    ledger: Mutex<SourcesOutcome>,
-    sources: Sources,
-    lost: Mutex<Option<String>>,
+    shared: Arc<Shared<D>>,
     pub(super) stop: StopSignal,
     pub(super) observer: Observer,
 }
 
+struct Shared<D> {
+    destination: D,
+    attributes: Mutex<AttributeTable>,
+    labels: Mutex<Labels>,
+    open: Mutex<Register>,
+    ledger: Mutex<SourcesOutcome>,
+    sources: Sources,
+    lost: Mutex<Option<String>>,
+}
+
 /// A stream before it is opened.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Identity {
     pub(super) name: String,
     pub(super) label: u32,
     pub(super) attributes: StreamAttributes,
+    /// The attributes as they hold from now on.
+    pub(super) live: Arc<Live>,
 }
 
 impl<D: Destination> Context<D> {
@@ -48,16 +57,35 @@ impl<D: Destination> Context<D> {
         for assigned in &attributes.id {
             labels.reserve(assigned.value);
         }
-        Self {
+        let shared = Shared {
             destination,
-            attributes,
+            attributes: Mutex::new(attributes),
             labels: Mutex::new(labels),
+            open: Mutex::default(),
             ledger: Mutex::default(),
             sources,
             lost: Mutex::default(),
-            stop,
-            observer,
+        };
+        Self { shared: Arc::new(shared), stop, observer }
+    }
+
+    /// The same for a source that can be ended alone.
+    pub(super) fn of_source(&self, own: watch::Receiver<Stop>) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::clone(&self.shared),
+            stop: self.stop.or(own),
+            observer: self.observer.clone(),
+        })
+    }
+
+    /// Lets other attributes hold: of open streams limit and class, of later ones all.
+    pub(super) fn change(&self, attributes: AttributeTable) {
+        let mut labels = lock(&self.shared.labels);
+        let before = std::mem::replace(&mut *lock(&self.shared.attributes), attributes.clone());
+        for assigned in attributes.id.iter().filter(|id| !before.id.contains(id)) {
+            labels.reserve(assigned.value);
         }
+        lock(&self.shared.open).change(&attributes);
     }
 
     /// Gives a stream its attributes and its number.
@@ -69,18 +97,11 @@ impl<D: Destination> Context<D> {
     /// unless something else is set for the stream itself.
     pub(super) fn identify_as(&self, name: &str, base: &str) -> Identity {
         let name = shortened(name);
-        let mut attributes = self.attributes.for_name(&name);
-        if base != name {
-            let (general, all) = (self.attributes.for_name(base), self.attributes.for_name(""));
-            inherit(&mut attributes.id, &all.id, general.id);
-            inherit(&mut attributes.priority, &all.priority, general.priority);
-            inherit(&mut attributes.codec, &all.codec, general.codec);
-            inherit(&mut attributes.level, &all.level, general.level);
-            inherit(&mut attributes.limit, &all.limit, general.limit);
-            inherit(&mut attributes.when_full, &all.when_full, general.when_full);
-        }
-        let label = lock(&self.labels).assign(attributes.id);
-        Identity { name, label, attributes }
+        let attributes = attributes_of(&lock(&self.shared.attributes), &name, base);
+        let label = lock(&self.shared.labels).assign(attributes.id);
+        let live = Arc::new(Live::new(&name, base, attributes.clone()));
+        lock(&self.shared.open).add(&live);
+        Identity { name, label, attributes, live }
     }
 
     /// Opens the stream.
@@ -97,19 +118,24 @@ impl<D: Destination> Context<D> {
             attributes: identity.attributes.clone(),
             metadata,
         };
-        let open = self.destination.open(plan);
+        let open = self.shared.destination.open(plan);
         tokio::pin!(open);
-        if let Ok(opened) = tokio::time::timeout(PATIENCE, &mut open).await {
-            return opened;
-        }
-        let why = "still waits for room: as many streams are open as the session may have";
-        self.observer.warn(&identity.name, why);
-        open.await
+        let opened = match tokio::time::timeout(PATIENCE, &mut open).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let why = "still waits for room: as many streams are open as the session may have";
+                self.observer.warn(&identity.name, why);
+                open.await
+            }
+        };
+        let (writer, reader) = opened?;
+        identity.live.opened(identity.attributes.priority, writer.steer());
+        Ok((writer, reader))
     }
 
     /// Lists the source of a stream for as long as the entry lives.
     pub(super) fn enter(&self, identity: &Identity) -> SourceEntry {
-        self.sources.enter(identity.label, &identity.name)
+        self.shared.sources.enter(identity.label, &identity.name)
     }
 
     /// Sends all of a source on a stream of its own and records how that ended.
@@ -124,7 +150,7 @@ impl<D: Destination> Context<D> {
                 let mut source = source.map_err(|error| self.failed(&error))?;
                 source.counted_by(tally.shared());
                 let (mut writer, _reader) = self.open(&identity, false, Vec::new()).await?;
-                deliver(&mut source, &mut writer, &identity.attributes, &tally).await
+                deliver(&mut source, &mut writer, &identity.live, &tally).await
             })
             .await;
         self.record(identity, &tally, result);
@@ -174,7 +200,7 @@ impl<D: Destination> Context<D> {
 
     fn record_outcome(&self, outcome: StreamOutcome) {
         self.observer.tell(SourceEvent::Ended(outcome.clone()));
-        lock(&self.ledger).record(outcome);
+        lock(&self.shared.ledger).record(outcome);
     }
 
     pub(super) fn failed(&self, error: &io::Error) -> Failure {
@@ -182,29 +208,23 @@ impl<D: Destination> Context<D> {
     }
 
     fn stopped(&self) -> Failure {
-        lock(&self.lost).clone().map_or(Failure::Stopped, Failure::Lost)
+        lock(&self.shared.lost).clone().map_or(Failure::Stopped, Failure::Lost)
     }
 
     /// Waits until the session has ended, and remembers why.
     pub(super) async fn ended(&self) {
-        let why = self.destination.ended().await;
-        *lock(&self.lost) = Some(why);
+        let why = self.shared.destination.ended().await;
+        *lock(&self.shared.lost) = Some(why);
     }
 
     /// Everything recorded so far; the ledger is empty afterwards.
     pub(super) fn take_outcome(&self) -> SourcesOutcome {
-        std::mem::take(&mut *lock(&self.ledger))
+        std::mem::take(&mut *lock(&self.shared.ledger))
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn inherit<T: PartialEq>(own: &mut T, all: &T, general: T) {
-    if own == all {
-        *own = general;
-    }
 }
 
 /// A name within the wire's bound of 255 bytes.

@@ -1,5 +1,6 @@
 //! Where sources send: the few things they need of a session.
 
+use super::live::Steer;
 use super::outcome::Failure;
 use crate::settings::source::StreamAttributes;
 use bytes::Bytes;
@@ -50,6 +51,11 @@ pub(crate) trait Writer: Send + 'static {
 
     /// Ends the stream because its source failed.
     fn reset(&mut self);
+
+    /// What lets the stream take another class while it is open; none where there are no classes.
+    fn steer(&self) -> Option<Steer> {
+        None
+    }
 }
 
 /// The receiving half of a stream.

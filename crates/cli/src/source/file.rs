@@ -22,15 +22,28 @@ const UNFINISHED: usize = 512;
 /// One read: two of them for each open file are in memory.
 const CHUNK: usize = 128 * 1024;
 
+/// Room for all files of a run, however many lists of them there are.
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    open: Arc<Semaphore>,
+    unfinished: Arc<Semaphore>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let (open, unfinished) = (Semaphore::new(OPEN), Semaphore::new(UNFINISHED));
+        Self { open: Arc::new(open), unfinished: Arc::new(unfinished) }
+    }
+}
+
 /// Sends all `files` in their order, some of them at the same time.
 pub(super) async fn send_all<D: Destination>(
-    context: Arc<Context<D>>,
-    files: Vec<(Identity, PathBuf)>,
+    room: Room,
+    files: Vec<(Arc<Context<D>>, Identity, PathBuf)>,
 ) {
-    let open = Arc::new(Semaphore::new(OPEN));
-    let unfinished = Arc::new(Semaphore::new(UNFINISHED));
+    let Room { open, unfinished } = room;
     let mut streams = JoinSet::new();
-    for (identity, path) in files {
+    for (context, identity, path) in files {
         let mut stop = context.stop.clone();
         let permit = tokio::select! {
             biased;
@@ -42,7 +55,7 @@ pub(super) async fn send_all<D: Destination>(
             context.record_stopped(identity);
             continue;
         };
-        let (context, open) = (context.clone(), open.clone());
+        let open = open.clone();
         streams.spawn(async move {
             send(context, identity, &path, open).await;
             drop(permit);
@@ -70,7 +83,7 @@ async fn send<D: Destination>(
                     let size = file.size;
                     tally.set_backlog(Box::new(move |sent| Some(size.saturating_sub(sent))));
                     let (mut writer, _reader) = context.open(&identity, false, Vec::new()).await?;
-                    deliver(&mut file, &mut writer, &identity.attributes, &tally).await
+                    deliver(&mut file, &mut writer, &identity.live, &tally).await
                 }
                 Input::Special(path) => {
                     let shown = path.clone();
@@ -78,7 +91,7 @@ async fn send<D: Destination>(
                     let mut reader = ThreadReader::spawn(open, stop)
                         .map_err(|error| context.failed(&explain(&shown, &error)))?;
                     let (mut writer, _reader) = context.open(&identity, false, Vec::new()).await?;
-                    deliver(&mut reader, &mut writer, &identity.attributes, &tally).await
+                    deliver(&mut reader, &mut writer, &identity.live, &tally).await
                 }
             }
         })

@@ -157,7 +157,7 @@ async fn connection<D: Destination>(
             };
             let (sent, sending) = watch::channel(false);
             let forward = async {
-                let result = deliver(&mut source, &mut writer, &identity.attributes, &tally).await;
+                let result = deliver(&mut source, &mut writer, &identity.live, &tally).await;
                 sent.send_replace(true);
                 result
             };

@@ -13,10 +13,12 @@ mod generate;
 mod labels;
 mod limit;
 mod listen;
+mod live;
 mod outcome;
 mod pump;
 mod ring;
 mod session;
+mod set;
 mod stdin;
 mod stop;
 mod tail;
@@ -28,39 +30,65 @@ pub(crate) use outcome::SourcesOutcome;
 pub(crate) use stop::Stop;
 
 use crate::settings::attributes::AttributeTable;
-use crate::settings::source::{Source, SourceSpec, TailPattern};
+use crate::settings::source::Source;
+#[cfg(test)]
+use crate::settings::source::{SourceSpec, TailPattern};
 use crate::status::Sources;
 use context::Context;
 use destination::Destination;
+use set::Set;
 use std::sync::Arc;
 use stop::StopSignal;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+
+/// What is to be sent; it may change while it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Wanted {
+    /// Every source of one stream has its name ([`crate::settings::source::assign_names`]).
+    pub(crate) sources: Vec<Source>,
+    /// What each stream is asked to be.
+    pub(crate) attributes: AttributeTable,
+}
 
 /// Runs all `sources` until each has ended, and says how.
 ///
 /// At [`Stop::Drain`] endless sources end and their streams are finished orderly; at [`Stop::Now`],
-/// or when the session ends, everything ends at once. Dropping the future ends everything, too. Each source is in `list` while it runs.
-/// Expects that every source of one stream has its name ([`crate::settings::source::assign_names`]).
+/// or when the session ends, everything ends at once. Dropping the future ends everything, too. Each
+/// source is in `list` while it runs.
 pub(crate) async fn run<D: Destination>(
     sources: Vec<Source>,
     attributes: AttributeTable,
+    destination: D,
+    stop: watch::Receiver<Stop>,
+    observer: Observer,
+    list: Sources,
+) -> SourcesOutcome {
+    let (_never, wanted) = watch::channel(Wanted { sources, attributes });
+    follow(wanted, destination, stop, observer, list).await
+}
+
+/// The same with sources that change: new ones are begun, those that are not wanted any more are
+/// drained, and open streams take over limits and classes.
+pub(crate) async fn follow<D: Destination>(
+    mut wanted: watch::Receiver<Wanted>,
     destination: D,
     mut stop: watch::Receiver<Stop>,
     observer: Observer,
     list: Sources,
 ) -> SourcesOutcome {
     let (ask, signal) = watch::channel(*stop.borrow_and_update());
+    let Wanted { sources, attributes } = wanted.borrow_and_update().clone();
     let context =
         Arc::new(Context::new(destination, attributes, StopSignal::new(signal), observer, list));
-    let mut tasks = start(&context, sources);
+    let mut set = Set::default();
+    set.change(&context, sources);
 
-    let (mut asked, mut ended) = (true, false);
+    let (mut asked, mut ended, mut steered) = (true, false, true);
     let session = context.ended();
     tokio::pin!(session);
     loop {
         tokio::select! {
-            task = tasks.join_next() => match task {
+            task = set.tasks.join_next() => match task {
                 None => break,
                 Some(Ok(())) => {}
                 Some(Err(error)) => context.record_unopened("?", &std::io::Error::other(error)),
@@ -68,6 +96,15 @@ pub(crate) async fn run<D: Destination>(
             () = &mut session, if !ended => {
                 ended = true;
                 ask.send_replace(Stop::Now);
+            }
+            changed = wanted.changed(), if steered => {
+                steered = changed.is_ok();
+                // Who drains begins nothing new.
+                if steered && *ask.borrow() == Stop::Running {
+                    let Wanted { sources, attributes } = wanted.borrow_and_update().clone();
+                    context.change(attributes);
+                    set.change(&context, sources);
+                }
             }
             changed = stop.changed(), if asked => {
                 asked = changed.is_ok();
@@ -81,64 +118,6 @@ pub(crate) async fn run<D: Destination>(
         }
     }
     context.take_outcome()
-}
-
-/// Starts every source. Numbers are given in the order of the command line.
-fn start<D: Destination>(context: &Arc<Context<D>>, sources: Vec<Source>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    let mut files = Vec::new();
-    let mut number = 0_u32;
-    for source in sources {
-        let stop = context.stop.clone();
-        number = number.saturating_add(1);
-        let name = source.stream_name(1, number);
-        match source.spec.clone() {
-            SourceSpec::Gen(spec) => {
-                for n in 1..=spec.streams {
-                    number = number.saturating_add(u32::from(n > 1));
-                    let identity = context.identify(&source.stream_name(n, number));
-                    let generator = generate::Generator::new(
-                        identity.name.clone(),
-                        number.into(),
-                        spec.clone(),
-                        stop.clone(),
-                    );
-                    tasks.spawn(context.clone().carry(identity, Ok(generator)));
-                }
-            }
-            SourceSpec::Stdin => {
-                let identity = context.identify(&name);
-                tasks.spawn(context.clone().carry(identity, stdin::ThreadReader::stdin(stop)));
-            }
-            SourceSpec::File(path) => files.push((context.identify(&name), path)),
-            SourceSpec::Exec(command) => {
-                let identity = context.identify(&name);
-                let run =
-                    exec::Run::start(&identity.name, &command, stop, context.observer.clone());
-                tasks.spawn(context.clone().carry(identity, run));
-            }
-            SourceSpec::Tail(TailPattern::Path(path)) => {
-                let identity = context.identify(&name);
-                tasks.spawn(tail::follow_path(context.clone(), identity, path));
-            }
-            SourceSpec::Tail(TailPattern::Glob(pattern)) => {
-                number -= 1;
-                tasks.spawn(tail::follow_pattern(context.clone(), source.name, pattern));
-            }
-            SourceSpec::TcpListen(address) => {
-                number -= 1;
-                tasks.spawn(listen::tcp(context.clone(), source, address));
-            }
-            SourceSpec::UnixListen(path) => {
-                number -= 1;
-                tasks.spawn(listen::unix(context.clone(), source, path));
-            }
-        }
-    }
-    if !files.is_empty() {
-        tasks.spawn(file::send_all(context.clone(), files));
-    }
-    tasks
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::destination::Writer;
 use super::limit::TokenBucket;
+use super::live::Live;
 use super::outcome::Failure;
 use super::ring::{DEFAULT_CAPACITY, Ring};
 use crate::settings::source::{StreamAttributes, WhenFull};
@@ -11,7 +12,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// Something that yields bytes until it ends.
@@ -34,15 +35,13 @@ pub(super) trait Produce: Send {
 pub(super) async fn deliver<P: Produce, W: Writer>(
     source: &mut P,
     writer: &mut W,
-    attributes: &StreamAttributes,
+    live: &Live,
     tally: &SourceCounters,
 ) -> Result<(), Failure> {
-    let mut outlet = Outlet {
-        writer,
-        bucket: attributes.limit.map(|rate| TokenBucket::new(rate, Instant::now())),
-        tally,
-    };
-    let pumped = match attributes.when_full {
+    let attributes = live.follow();
+    let when_full = attributes.borrow().when_full;
+    let mut outlet = Outlet::new(writer, attributes, tally);
+    let pumped = match when_full {
         WhenFull::Block => blocking(source, &mut outlet).await,
         WhenFull::DropOldest => dropping(source, &mut outlet, DEFAULT_CAPACITY).await,
     };
@@ -129,19 +128,54 @@ async fn next<P: Produce>(source: &mut P) -> Result<Option<Bytes>, Failure> {
 /// The stream behind its rate limit.
 struct Outlet<'a, W> {
     writer: &'a mut W,
+    attributes: watch::Receiver<StreamAttributes>,
+    limit: Option<u64>,
     bucket: Option<TokenBucket>,
     tally: &'a SourceCounters,
 }
 
-impl<W: Writer> Outlet<'_, W> {
+impl<'a, W: Writer> Outlet<'a, W> {
+    fn new(
+        writer: &'a mut W,
+        mut attributes: watch::Receiver<StreamAttributes>,
+        tally: &'a SourceCounters,
+    ) -> Self {
+        let limit = attributes.borrow_and_update().limit;
+        let bucket = limit.map(|rate| TokenBucket::new(rate, Instant::now()));
+        Self { writer, attributes, limit, bucket, tally }
+    }
+
+    /// Takes over a limit that has changed.
+    fn look(&mut self) {
+        if !self.attributes.has_changed().unwrap_or(false) {
+            return;
+        }
+        let limit = self.attributes.borrow_and_update().limit;
+        if limit != self.limit {
+            self.limit = limit;
+            self.bucket = limit.map(|rate| TokenBucket::new(rate, Instant::now()));
+        }
+    }
+
     async fn send(&mut self, mut chunk: Bytes) -> Result<(), Failure> {
         while !chunk.is_empty() {
+            self.look();
             let piece = match &mut self.bucket {
                 None => std::mem::take(&mut chunk),
                 Some(bucket) => {
                     let wait = bucket.wait(Instant::now());
                     if !wait.is_zero() {
-                        tokio::time::sleep(wait).await;
+                        // A sender that is gone changes nothing any more.
+                        let changed = async {
+                            if self.attributes.changed().await.is_err() {
+                                std::future::pending::<()>().await;
+                            }
+                            self.attributes.mark_changed();
+                        };
+                        tokio::select! {
+                            () = tokio::time::sleep(wait) => {}
+                            () = changed => {}
+                        }
                         continue;
                     }
                     let piece = chunk.split_to(chunk.len().min(bucket.piece()));
@@ -173,7 +207,9 @@ impl<W: Writer> Outlet<'_, W> {
 mod tests {
     use super::super::testing::{Memory, attributes};
     use super::*;
+    use crate::settings::attributes::AttributeTable;
     use crate::source::destination::Destination;
+    use crate::source::live::Register;
     use crate::source::testing::plan;
 
     /// Yields fixed chunks, then ends or fails.
@@ -199,7 +235,8 @@ mod tests {
         let memory = Memory::default();
         let tally = SourceCounters::default();
         let (mut writer, _reader) = memory.open(plan("x", 1)).await.expect("open");
-        let result = deliver(&mut source, &mut writer, &attributes, &tally).await;
+        let live = Live::new("x", "x", attributes);
+        let result = deliver(&mut source, &mut writer, &live, &tally).await;
         (memory, result, tally)
     }
 
@@ -238,6 +275,28 @@ mod tests {
         assert_eq!(memory.text("x"), "0123456789".repeat(300));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_changes_holds_at_once() {
+        let memory = Memory::default();
+        let tally = SourceCounters::default();
+        let slow = StreamAttributes { limit: Some(1), ..attributes() };
+        let live = Arc::new(Live::new("x", "x", slow));
+        let mut register = Register::default();
+        register.add(&live);
+        let (mut writer, _reader) = memory.open(plan("x", 1)).await.expect("open");
+        let mut source = Chunks(vec!["0123456789"; 300].into_iter(), None, Ok(()));
+        let began = Instant::now();
+        let pumping = deliver(&mut source, &mut writer, &live, &tally);
+        let changing = async {
+            tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+            register.change(&AttributeTable::default());
+            Ok(())
+        };
+        tokio::try_join!(pumping, changing).expect("pumped");
+        assert_eq!(memory.text("x"), "0123456789".repeat(300));
+        assert!(began.elapsed() < std::time::Duration::from_secs(21), "{:?}", began.elapsed());
+    }
+
     #[tokio::test]
     async fn a_full_ring_drops_lines_and_records_the_gap() {
         let memory = Memory::default();
@@ -246,7 +305,8 @@ mod tests {
         let (mut writer, _reader) = memory.open(plan("x", 1)).await.expect("open");
         let mut source =
             Chunks(vec!["first\n", "second\n", "third\n", "fourth\n"].into_iter(), None, Ok(()));
-        let mut outlet = Outlet { writer: &mut writer, bucket: None, tally: &tally };
+        let live = Live::new("x", "x", attributes());
+        let mut outlet = Outlet::new(&mut writer, live.follow(), &tally);
         let pumping = dropping(&mut source, &mut outlet, 14);
         let releasing = async {
             // The first line is taken from the ring and waits for room; the rest has to fit.

@@ -1,6 +1,7 @@
 //! A P2 session as the destination of sources.
 
 use super::destination::{Destination, Plan, Reader, Writer};
+use super::live::Steer;
 use super::outcome::Failure;
 use bytes::Bytes;
 use p2_transport::{
@@ -38,6 +39,11 @@ impl Writer for SendStream {
 
     fn reset(&mut self) {
         SendStream::reset(self, ErrorCode::SOURCE_FAILED);
+    }
+
+    fn steer(&self) -> Option<Steer> {
+        let (connection, id) = (self.connection(), self.id());
+        Some(Box::new(move |priority| connection.set_priority(id, priority)))
     }
 }
 

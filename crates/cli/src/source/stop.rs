@@ -16,16 +16,26 @@ pub(crate) enum Stop {
 
 /// A cheap handle on the current [`Stop`] step, one for each task.
 #[derive(Debug, Clone)]
-pub(crate) struct StopSignal(watch::Receiver<Stop>);
+pub(crate) struct StopSignal {
+    all: watch::Receiver<Stop>,
+    /// Of one source, if it can be ended alone.
+    own: Option<watch::Receiver<Stop>>,
+}
 
 impl StopSignal {
-    pub(crate) fn new(receiver: watch::Receiver<Stop>) -> Self {
-        Self(receiver)
+    pub(crate) fn new(all: watch::Receiver<Stop>) -> Self {
+        Self { all, own: None }
+    }
+
+    /// The same for one source, which can be ended alone.
+    pub(crate) fn or(&self, own: watch::Receiver<Stop>) -> Self {
+        Self { all: self.all.clone(), own: Some(own) }
     }
 
     /// Whether endless sources are asked to end.
     pub(crate) fn draining(&self) -> bool {
-        *self.0.borrow() >= Stop::Drain
+        let own = self.own.as_ref().is_some_and(|own| *own.borrow() >= Stop::Drain);
+        own || *self.all.borrow() >= Stop::Drain
     }
 
     /// Waits until endless sources are asked to end. Cancel safe.
@@ -39,10 +49,20 @@ impl StopSignal {
     }
 
     async fn reached(&mut self, step: Stop) {
-        if self.0.wait_for(|now| *now >= step).await.is_err() {
-            // Nobody is left who could ask for an end.
-            std::future::pending::<()>().await;
+        match &mut self.own {
+            None => reached(&mut self.all, step).await,
+            Some(own) => tokio::select! {
+                () = reached(&mut self.all, step) => {}
+                () = reached(own, step) => {}
+            },
         }
+    }
+}
+
+async fn reached(stop: &mut watch::Receiver<Stop>, step: Stop) {
+    if stop.wait_for(|now| *now >= step).await.is_err() {
+        // Nobody is left who could ask for an end.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -59,5 +79,18 @@ mod tests {
         stop.drain().await;
         stop.now().await;
         assert!(stop.draining());
+    }
+
+    #[tokio::test]
+    async fn one_source_can_be_drained_alone_and_still_follows_the_others() {
+        let (ask_all, all) = watch::channel(Stop::Running);
+        let (ask_own, own) = watch::channel(Stop::Running);
+        let all = StopSignal::new(all);
+        let mut one = all.or(own);
+        ask_own.send_replace(Stop::Drain);
+        one.drain().await;
+        assert!(one.draining() && !all.draining());
+        ask_all.send_replace(Stop::Now);
+        one.now().await;
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{Ended, OpenError, StreamError};
 #[cfg(doc)]
 use crate::event::Event;
 use crate::limits;
+use crate::schedule::Priority;
 use crate::stream::read::Read;
 use crate::stream::recv::RecvHalf;
 use crate::stream::send::SendHalf;
@@ -35,6 +36,17 @@ impl Places {
 }
 
 impl Session {
+    /// Lets a stream of ours take another class from now on. What its peer was told at its opening
+    /// stays as it was: only this side's order of sending follows the class.
+    pub fn set_priority(&mut self, now: Time, id: StreamId, priority: Priority) {
+        if let Ok(stream) = self.stream(id) {
+            stream.options.priority = priority;
+            // It queues anew, in its new class, if it has something to send.
+            self.scheduler.remove(id);
+            self.refresh(now, id);
+        }
+    }
+
     /// Opens a stream. Between two links, too: the peer hears of it with the next one. Before the
     /// first one nobody knows what the peer allows, and [`OpenError::TooMany`] says so.
     ///

@@ -14,7 +14,7 @@ use tokio::{io::AsyncWrite, task::coop::poll_proceed};
 
 use super::Handle;
 use crate::{
-    Priority, StreamError, clock,
+    Connection, Priority, StreamError, clock,
     staging::{GATHERED, Stage},
 };
 
@@ -74,6 +74,11 @@ impl SendStream {
     /// Whether only its opener sends.
     pub fn is_unidirectional(&self) -> bool {
         self.handle.unidirectional
+    }
+
+    /// The session that it belongs to.
+    pub fn connection(&self) -> Connection {
+        self.handle.connection.clone()
     }
 
     /// Bytes accepted so far, which is the offset of the next byte.
