@@ -6,8 +6,10 @@ use p2_transport::{
     BindError, ConnectError, DialError, ErrorCode, SessionError, StreamError, TokenError,
     Unacknowledged,
 };
+use tracing::Level;
 
 use crate::exit::Exit;
+use crate::logging;
 use crate::sink::escape_text;
 use crate::ssh::SshError;
 use crate::style::{Style, Tone, say};
@@ -60,7 +62,17 @@ impl UserError {
 
     /// Says it on stderr.
     pub(crate) fn report(&self) {
-        say(&self.lines(Style::stderr()).join("\n"));
+        if logging::is_json() {
+            say(&logging::say_json(Level::ERROR, &self.in_one_line()));
+        } else {
+            say(&self.lines(Style::stderr()).join("\n"));
+        }
+    }
+
+    /// All of it in one line, without colour.
+    pub(crate) fn in_one_line(&self) -> String {
+        let hints = self.hints.iter().map(|hint| format!("; next: {hint}"));
+        format!("{}{}", self.what, hints.collect::<String>())
     }
 
     fn lines(&self, style: Style) -> Vec<String> {

@@ -80,9 +80,7 @@ pub fn command_line(words: &[&str]) -> Result<(), String> {
     let cli = args::Cli::read(words).map_err(|error| error.to_string())?;
     let outcome = match cli.command {
         args::Command::Recv(args) => RecvSettings::from_args(*args, &cli.log).map(|_| ()),
-        args::Command::Send(args) => {
-            SendSettings::from_args(*args, &cli.log, StdinKind::Other).map(|_| ())
-        }
+        args::Command::Send(args) => SendSettings::from_args(*args, StdinKind::Other).map(|_| ()),
         _ => Ok(()),
     };
     outcome.map_err(|error| error.to_string())

@@ -4,6 +4,7 @@
 
 mod args;
 mod cmd;
+mod config;
 mod dashboard;
 mod error;
 mod exit;
@@ -24,23 +25,28 @@ mod units;
 
 use std::process::ExitCode;
 
+use config::{Invocation, Refusal};
 use error::UserError;
 use exit::Exit;
 
 /// Runs the program with the process's own arguments and returns its exit code.
 pub fn main() -> ExitCode {
-    match args::Cli::read(std::env::args_os()) {
-        Ok(cli) => run(cli).into(),
-        Err(error) => {
+    match Invocation::read(std::env::args_os()) {
+        Ok(invocation) => run(invocation).into(),
+        Err(Refusal::Line(error)) => {
             // Help for a reader that has gone is no error.
             let _ = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
         }
+        Err(Refusal::Settings(errors)) => {
+            errors.iter().for_each(UserError::report);
+            errors.first().map_or(Exit::Usage, UserError::exit).into()
+        }
     }
 }
 
-fn run(cli: args::Cli) -> Exit {
-    let outcome = start(cli);
+fn run(invocation: Invocation) -> Exit {
+    let outcome = start(invocation);
     outcome.unwrap_or_else(|error| {
         if error::is_broken_pipe(&error) {
             // As after SIGPIPE: whoever closed the pipe wants no words. What was on its way
@@ -53,10 +59,14 @@ fn run(cli: args::Cli) -> Exit {
     })
 }
 
-fn start(cli: args::Cli) -> anyhow::Result<Exit> {
-    logging::start(&settings::LogSettings::from_args(&cli.log))?;
+fn start(invocation: Invocation) -> anyhow::Result<Exit> {
+    let log = match &invocation.plan {
+        Some((_, plan)) => plan.log.clone(),
+        None => settings::LogSettings::from_args(&invocation.cli.log),
+    };
+    logging::start(&log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(cmd::run(cli));
+    let outcome = runtime.block_on(cmd::run(invocation));
     // A read of stdin that never returns must not hold the program.
     runtime.shutdown_background();
     outcome

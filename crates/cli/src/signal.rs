@@ -1,12 +1,15 @@
-//! Signals: the first asks for an orderly end, the second for an end at once, SIGHUP for a retry.
+//! Signals: the first asks for an orderly end, the second for an end at once, SIGHUP for a retry,
+//! SIGUSR1 and SIGUSR2 for more and less in the log.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::exit::Exit;
+use crate::logging::{self, Step};
 use crate::source::Stop;
 
 /// How long the program has to leave by itself after it was told to stop at once.
@@ -21,7 +24,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Takes SIGINT, SIGTERM and SIGHUP over for the rest of the process's life.
+    /// Takes SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 over for the rest of the process's life.
     ///
     /// After the second SIGINT or SIGTERM the process ends within two seconds whatever hangs, after
     /// the third at once.
@@ -35,6 +38,8 @@ impl Signals {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut louder = signal(SignalKind::user_defined1())?;
+        let mut quieter = signal(SignalKind::user_defined2())?;
         let (teller, signals) = Self::channel();
         tokio::spawn(async move {
             loop {
@@ -43,6 +48,14 @@ impl Signals {
                     Some(()) = terminate.recv() => Exit::Terminated,
                     Some(()) = hangup.recv() => {
                         teller.retry();
+                        continue;
+                    }
+                    Some(()) = louder.recv() => {
+                        logging::step(Step::Louder);
+                        continue;
+                    }
+                    Some(()) = quieter.recv() => {
+                        logging::step(Step::Quieter);
                         continue;
                     }
                     else => return,
@@ -60,6 +73,34 @@ impl Signals {
             }
         });
         Ok(signals)
+    }
+
+    /// The same for a part of the process, which can be asked to end alone.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(crate) fn part(&self) -> (Part, Self) {
+        let (teller, signals) = Self::channel();
+        let (part, mut whole) = (Part(Arc::new(teller)), self.clone());
+        let teller = Arc::clone(&part.0);
+        tokio::spawn(async move {
+            loop {
+                teller.follow(&whole);
+                let changed = tokio::select! {
+                    changed = whole.stop.changed() => changed,
+                    changed = whole.retry.changed() => {
+                        teller.retry();
+                        changed
+                    }
+                    // Nobody listens any more.
+                    () = teller.stop.closed() => return,
+                };
+                if changed.is_err() {
+                    return;
+                }
+            }
+        });
+        (part, signals)
     }
 
     /// What sources and drains follow.
@@ -105,6 +146,19 @@ impl Signals {
     }
 }
 
+/// Ends a part of the process.
+#[derive(Debug, Clone)]
+pub(crate) struct Part(Arc<Teller>);
+
+impl Part {
+    /// Asks it for an orderly end.
+    pub(crate) fn drain(&self) {
+        if *self.0.stop.borrow() == Stop::Running {
+            let _ = self.0.ask(Exit::Success);
+        }
+    }
+}
+
 /// What asking once more led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -113,6 +167,7 @@ enum Asked {
     Again,
 }
 
+#[derive(Debug)]
 struct Teller {
     stop: watch::Sender<Stop>,
     exit: watch::Sender<Option<Exit>>,
@@ -130,6 +185,15 @@ impl Teller {
         };
         self.stop.send_replace(step);
         asked
+    }
+
+    /// Goes as far as the whole has gone.
+    fn follow(&self, whole: &Signals) {
+        let step = *whole.stop.borrow();
+        if step > *self.stop.borrow() {
+            self.exit.send_replace(whole.exit());
+            self.stop.send_replace(step);
+        }
     }
 
     fn retry(&self) {

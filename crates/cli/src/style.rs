@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::logging;
+
 /// Whether words may be coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
@@ -66,6 +68,9 @@ pub(crate) fn say(line: &str) {
 
 /// Writes one warning line to stderr.
 pub(crate) fn warn(text: &str) {
+    if logging::is_json() {
+        return say(&logging::say_json(tracing::Level::WARN, text));
+    }
     say(&format!("{} {text}", Style::stderr().paint(Tone::Warning, "warning:")));
 }
 

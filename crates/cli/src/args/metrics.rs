@@ -16,6 +16,6 @@ pub(crate) struct MetricsArgs {
     pub(crate) metrics: Option<Address>,
     /// Serve them to other machines as well, unencrypted and to anyone who asks
     #[arg(long, env = "P2_METRICS_PUBLIC", value_parser = FalseyValueParser::new(),
-          requires = "metrics", hide_short_help = true)]
+          hide_short_help = true)]
     pub(crate) metrics_public: bool,
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod codecs;
+mod config;
 mod connection;
 mod dashboard;
 mod demo;
@@ -9,14 +10,18 @@ mod doctor;
 mod metrics;
 mod output;
 mod recv;
+mod run;
 mod send;
 mod sources;
 mod ssh;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use bench::BenchArgs;
 pub(crate) use codecs::CodecsArgs;
+pub(crate) use config::{ConfigAction, ConfigArgs};
 pub(crate) use connection::{ConnectionArgs, RetryArgs};
 pub(crate) use dashboard::DashboardArgs;
 pub(crate) use demo::DemoArgs;
@@ -24,6 +29,7 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use metrics::MetricsArgs;
 pub(crate) use output::{LogArgs, OutputArgs};
 pub(crate) use recv::RecvArgs;
+pub(crate) use run::RunArgs;
 pub(crate) use send::SendArgs;
 pub(crate) use sources::SourceArgs;
 pub(crate) use ssh::SshArgs;
@@ -43,6 +49,16 @@ use crate::exit::Exit;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Settings of a file: see `p2 config`; default: ~/.config/p2/p2.toml, else /etc/p2/p2.toml
+    #[arg(
+        long,
+        global = true,
+        env = "P2_CONFIG",
+        value_name = "FILE",
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -56,6 +72,12 @@ pub(crate) enum Command {
     /// Connect and send streams: files, commands, sockets, stdin, simulated traffic
     #[command(after_long_help = send::EXAMPLES)]
     Send(Box<SendArgs>),
+    /// Every session and receiver of a configuration file, in one process
+    #[command(after_long_help = run::EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Print, check and explain a configuration file
+    #[command(after_long_help = config::EXAMPLES)]
+    Config(ConfigArgs),
     /// A receiver and a sender in one process, cut on purpose, with the receipt at the end
     #[command(after_long_help = demo::EXAMPLES)]
     Demo(Box<DemoArgs>),
@@ -83,9 +105,39 @@ impl Cli {
         I: IntoIterator<Item = T>,
         T: Into<std::ffi::OsString> + Clone,
     {
-        let mut command = command();
+        Self::of(command(), line).map(|(cli, _)| cli)
+    }
+
+    /// The same, and what clap found where.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_with_origins<I, T>(line: I) -> Result<(Self, ArgMatches), clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        Self::of(command(), line)
+    }
+
+    /// The same without any environment.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_alone(line: Vec<std::ffi::OsString>) -> Result<Self, clap::Error> {
+        let deaf = |arg: clap::Arg| arg.env(clap::builder::Resettable::Reset);
+        let command = command().mut_args(deaf).mut_subcommands(|sub| sub.mut_args(deaf));
+        Self::of(command, line).map(|(cli, _)| cli)
+    }
+
+    fn of<I, T>(mut command: clap::Command, line: I) -> Result<(Self, ArgMatches), clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
         let matches = command.try_get_matches_from_mut(line)?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        Ok((cli, matches))
     }
 }
 
@@ -116,7 +168,7 @@ Over ssh:
   p2 send --ssh host --tail '/var/log/*.log'  needs nothing but `ssh host` and p2 on both sides
 
 Settings: a flag, else its environment variable (P2_ and the flag's name: --retry-max is
-P2_RETRY_MAX), else the default.
+P2_RETRY_MAX), else the file's key (retry-max), else the default. `p2 config` has more.
 
 Exit codes:";
 
@@ -131,7 +183,9 @@ mod tests {
 
     #[test]
     fn short_help_fits_one_screen_and_long_help_has_examples() {
-        for name in ["recv", "send", "demo", "codecs", "bench", "doctor", "dashboard"] {
+        for name in
+            ["recv", "send", "run", "demo", "codecs", "bench", "doctor", "dashboard", "config"]
+        {
             let short = Cli::read(["p2", name, "-h"]).expect_err("help").to_string();
             let lines = short.lines().count();
             assert!(lines <= 42, "{name} -h has {lines} lines:\n{short}");
@@ -148,25 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn every_long_flag_has_the_variable_of_its_name() {
-        for sub in command().get_subcommands() {
-            for arg in sub.get_arguments() {
-                let Some(long) = arg.get_long() else { continue };
-                if ["help", "version", "verbose", "quiet"].contains(&long) {
-                    continue;
-                }
-                let expected = format!("P2_{}", long.to_uppercase().replace('-', "_"));
-                let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
-                assert_eq!(env, Some(expected), "{} --{long}", sub.get_name());
-            }
-        }
-    }
-
-    #[test]
     fn features_that_do_not_exist_yet_are_not_offered() {
-        for flag in ["--config", "--spool"] {
-            assert!(Cli::read(["p2", "send", flag, "x"]).is_err(), "{flag}");
-        }
+        assert!(Cli::read(["p2", "send", "--spool", "x"]).is_err());
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) struct LogArgs {
           conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more; twice and thrice: still more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, env = "P2_VERBOSE", action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// What to log to stderr, as in `info` or `p2_transport=debug`
     #[arg(long, global = true, env = "P2_LOG", value_name = "FILTER", hide_short_help = true)]

@@ -4,12 +4,14 @@ mod attach;
 mod bench;
 mod codecs;
 mod columns;
+mod config;
 mod dashboard;
 mod demo;
 mod descriptors;
 mod doctor;
 mod process;
 mod recv;
+mod run;
 mod sample;
 mod send;
 mod session;
@@ -19,10 +21,10 @@ use std::io::{self, Write};
 use anyhow::Context;
 
 use crate::args::{Cli, Command};
+use crate::config::{Invocation, Member};
 use crate::exit::Exit;
 use crate::settings::{
-    AttachSettings, BenchSettings, CodecsSettings, ConnectionSettings, DemoSettings,
-    DoctorSettings, RecvSettings, SendSettings, StdinKind,
+    AttachSettings, BenchSettings, CodecsSettings, ConnectionSettings, DemoSettings, DoctorSettings,
 };
 use crate::style;
 
@@ -30,41 +32,44 @@ use crate::style;
 ///
 /// # Errors
 /// Anything that ends the program early; [`crate::error::UserError`] says it in words.
-pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let log = &cli.log;
-    match cli.command {
-        Command::Recv(args) if args.attach => {
-            attach::run(AttachSettings::from_args(*args, log)?).await
+pub(crate) async fn run(invocation: Invocation) -> anyhow::Result<Exit> {
+    let Invocation { cli, plan, given } = invocation;
+    if let Some((recipe, plan)) = plan {
+        for text in plan.members.iter().flat_map(Member::warnings) {
+            warn(text, plan.output.quiet);
         }
-        Command::Recv(args) => {
-            let settings = RecvSettings::from_args(*args, log)?;
-            warn(&settings.connection, settings.output.quiet);
-            recv::run(settings).await
-        }
-        Command::Send(args) => {
-            let settings = SendSettings::from_args(*args, log, StdinKind::detect())?;
-            warn(&settings.connection, settings.output.quiet);
-            send::run(settings).await
-        }
+        return run::run(recipe, plan).await;
+    }
+    let Cli { command, log, config } = cli;
+    let log = &log;
+    match command {
+        Command::Recv(args) => attach::run(AttachSettings::from_args(*args, log)?).await,
+        // They have a plan.
+        Command::Send(_) | Command::Run(_) => Err(anyhow::anyhow!("there is no plan")),
+        Command::Config(args) => config::run(args.action, config, given),
         Command::Demo(args) => demo::run(DemoSettings::from_args(*args, log)?).await,
         Command::Codecs(args) => {
             let settings = CodecsSettings::from_args(*args)?;
-            warn(&settings.connection, log.quiet);
+            warn_all(&settings.connection, log.quiet);
             codecs::run(settings).await
         }
         Command::Bench(args) => bench::run(BenchSettings::from_args(*args), log.quiet).await,
         Command::Dashboard(args) => dashboard::run(args.what),
         Command::Doctor(args) => {
             let settings = DoctorSettings::from_args(*args)?;
-            warn(&settings.connection, log.quiet);
+            warn_all(&settings.connection, log.quiet);
             doctor::run(settings).await
         }
     }
 }
 
-fn warn(connection: &ConnectionSettings, quiet: bool) {
+fn warn_all(connection: &ConnectionSettings, quiet: bool) {
+    connection.warnings.iter().for_each(|text| warn(text, quiet));
+}
+
+fn warn(text: &str, quiet: bool) {
     if !quiet {
-        connection.warnings.iter().for_each(|text| style::warn(text));
+        style::warn(text);
     }
 }
 

@@ -1,9 +1,12 @@
 //! What every session and receiver of one process shares.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::run::Reload;
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::settings::{MetricsSettings, OutputSettings};
-use crate::signal::Signals;
+use crate::signal::{Part, Signals};
 use crate::status::Hub;
 
 /// The ears, the voice and the memory of the process; clones are the same ones.
@@ -17,6 +20,36 @@ pub(crate) struct Process {
     pub(crate) hub: Hub,
     /// Tells its figures, if somebody wants them.
     pub(crate) metrics: Option<Metrics>,
+    /// Who wants to know when the file is read again.
+    pub(crate) reloads: Reloads,
+}
+
+/// What is called when the file is read again; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Reloads(Arc<Mutex<Vec<Hook>>>);
+
+type Hook = Box<dyn Fn(Reload) + Send>;
+
+impl Reloads {
+    /// Calls `hook` each time; it must not block.
+    pub(crate) fn call(&self, hook: impl Fn(Reload) + Send + 'static) {
+        self.hooks().push(Box::new(hook));
+    }
+
+    /// Tells everybody.
+    pub(super) fn tell(&self, reload: Reload) {
+        self.hooks().iter().for_each(|hook| hook(reload));
+    }
+
+    fn hooks(&self) -> MutexGuard<'_, Vec<Hook>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Reloads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reloads")
+    }
 }
 
 impl Process {
@@ -40,7 +73,14 @@ impl Process {
             told.draining().await;
             ending.set_draining();
         });
-        Ok(Self { signals, report, hub, metrics })
+        Ok(Self { signals, report, hub, metrics, reloads: Reloads::default() })
+    }
+
+    /// The same for one of several parts, which speaks with its name and can be ended alone.
+    pub(crate) fn part(&self, name: Option<&str>) -> (Part, Self) {
+        let (part, signals) = self.signals.part();
+        let report = name.map_or_else(|| self.report.clone(), |name| self.report.of_part(name));
+        (part, Self { signals, report, ..self.clone() })
     }
 
     /// Says what is left to say.

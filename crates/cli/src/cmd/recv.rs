@@ -20,25 +20,12 @@ use crate::status::{Hub, Sources};
 /// How long links may take for their last words.
 const LEAVE: Duration = Duration::from_secs(2);
 
-/// Runs it until its end, as all that this process does.
-///
-/// # Errors
-/// An address or a sink that cannot be used.
-pub(crate) async fn run(settings: RecvSettings) -> anyhow::Result<Exit> {
-    let payload_on_stdout = settings.sink.dir.is_none();
-    let metrics = settings.metrics.as_ref();
-    let process = Process::start(&settings.output, payload_on_stdout, metrics).await?;
-    let result = receiver(settings, process.clone()).await;
-    process.finish().await;
-    result
-}
-
 /// Runs one receiver until its end, whatever else the process does.
 ///
 /// # Errors
 /// An address or a sink that cannot be used.
 pub(super) async fn receiver(mut settings: RecvSettings, process: Process) -> anyhow::Result<Exit> {
-    let Process { mut signals, report, hub, metrics } = process;
+    let Process { mut signals, report, hub, metrics, .. } = process;
     settings.connection.registry = metrics.as_ref().map(Metrics::registry);
     let factory = SinkFactory::new(settings.sink.clone()).await;
     let factory =

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use p2_transport::dial::{Dial, Target};
 use p2_transport::{Connection, ErrorCode, LinkState, SessionError};
+use tokio::sync::watch;
 
 use super::process::Process;
 use super::session::{close, patience, retry_on_hangup};
@@ -14,30 +15,23 @@ use crate::report::{Report, Side, Watched};
 use crate::settings::{Address, SendSettings, Source, SourceOrigin};
 use crate::signal::Signals;
 use crate::sink::escape_text;
-use crate::source::{self, Observer, SourceEvent, SourcesOutcome, Stop};
+use crate::source::{self, Observer, SourceEvent, SourcesOutcome, Stop, Wanted};
 use crate::ssh::SshDial;
 use crate::status::Sources;
 
 /// How long the link may take for its last frames.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Runs it until its end, as all that this process does.
+/// Runs one session until its end, whatever else the process does. What is wanted may change.
 ///
 /// # Errors
 /// A session that could not be made, or was lost.
-pub(crate) async fn run(settings: SendSettings) -> anyhow::Result<Exit> {
-    let process = Process::start(&settings.output, false, settings.metrics.as_ref()).await?;
-    let result = session(settings, process.clone()).await;
-    process.finish().await;
-    result
-}
-
-/// Runs one session until its end, whatever else the process does.
-///
-/// # Errors
-/// A session that could not be made, or was lost.
-pub(super) async fn session(mut settings: SendSettings, process: Process) -> anyhow::Result<Exit> {
-    let Process { mut signals, report, hub, metrics } = process;
+pub(super) async fn session(
+    mut settings: SendSettings,
+    wanted: watch::Receiver<Wanted>,
+    process: Process,
+) -> anyhow::Result<Exit> {
+    let Process { mut signals, report, hub, metrics, .. } = process;
     if let Some(metrics) = &metrics {
         settings.connection.registry = Some(metrics.registry());
         let names = settings.sources.iter().flat_map(Source::known_streams);
@@ -65,7 +59,7 @@ pub(super) async fn session(mut settings: SendSettings, process: Process) -> any
                 if let Some(ssh) = &ssh {
                     settle(ssh, &connection, &report);
                 }
-                deliver(&settings, &connection, &signals, &report, sources).await
+                deliver(&settings, wanted, &connection, &signals, &report, sources).await
             }
             Err(error) => Err(error),
         },
@@ -140,6 +134,7 @@ fn never_began(error: SessionError) -> UserError {
 
 async fn deliver(
     settings: &SendSettings,
+    wanted: watch::Receiver<Wanted>,
     connection: &Connection,
     signals: &Signals,
     report: &Report,
@@ -148,15 +143,8 @@ async fn deliver(
     let held = Arc::new(AtomicU64::new(0));
     let limit = settings.connection.drain_timeout;
     let stop = patience(signals, report, connection, limit, held.clone());
-    let outcome = source::run(
-        settings.sources.clone(),
-        settings.attributes.clone(),
-        connection.clone(),
-        stop.clone(),
-        observer(report.clone()),
-        sources,
-    )
-    .await;
+    let tell = observer(report.clone());
+    let outcome = source::follow(wanted, connection.clone(), stop.clone(), tell, sources).await;
     let stopped = *stop.borrow() == Stop::Now;
     let stats = connection.stats();
     if stopped {

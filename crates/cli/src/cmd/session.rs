@@ -23,7 +23,11 @@ pub(super) fn patience(
     let (ask, stop) = watch::channel(Stop::Running);
     let (mut signals, report, connection) = (signals.clone(), report.clone(), connection.clone());
     tokio::spawn(async move {
-        signals.draining().await;
+        tokio::select! {
+            _ = signals.draining() => {}
+            // The session is over, and the process goes on.
+            () = ask.closed() => return,
+        }
         report.say("draining: what was read is delivered; again to stop at once");
         ask.send_replace(Stop::Drain);
         tokio::select! {

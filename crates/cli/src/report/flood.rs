@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bucket of lines that refills with time, and a count of those that found it empty.
 #[derive(Debug)]
-pub(super) struct Flood(Mutex<Bucket>);
+pub(crate) struct Flood(Mutex<Bucket>);
 
 /// Rows of receipts: a table is for people, and one that does not fit is left out as a whole.
 const ROWS: u32 = 200;
@@ -27,7 +27,7 @@ struct Bucket {
 
 /// What to do with a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Say it, and before it how many were left out since the last one.
     Say(Option<u64>),
     /// It is counted.
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
 }
 
 impl Flood {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self::of(now, BURST, PAUSE)
     }
 
@@ -58,7 +58,7 @@ impl Flood {
     }
 
     /// Judges one line.
-    pub(super) fn judge(&self, now: Instant) -> Verdict {
+    pub(crate) fn judge(&self, now: Instant) -> Verdict {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bucket.refill(now);
         match bucket.level.checked_sub(1) {

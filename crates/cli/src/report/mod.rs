@@ -11,6 +11,7 @@ mod screen;
 mod stats_lines;
 mod story;
 mod summary;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -21,11 +22,12 @@ use std::time::{Duration, Instant};
 use p2_transport::{ServerEvent, SessionStats, SessionSummary};
 
 use self::events::EventLog;
-use self::flood::{Flood, Verdict};
+use crate::logging;
 use crate::settings::{OutputSettings, ProgressMode};
 use crate::sink::{Outcome, escape_text};
 
 pub(crate) use self::events::Event;
+pub(crate) use self::flood::{Flood, Verdict};
 pub(crate) use self::human::{bytes, count, rtt, span};
 pub(crate) use self::progress::{Side, Watched, moved};
 pub(crate) use self::screen::Screen;
@@ -33,14 +35,17 @@ pub(crate) use self::screen::Screen;
 /// How often progress is said when it was asked for without an interval.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Speaks for the whole program; clones share it.
+/// Speaks for the whole program; clones share it. One of several parts begins its lines with its
+/// name.
 #[derive(Debug, Clone)]
-pub(crate) struct Report(Arc<Inner>);
+pub(crate) struct Report(Arc<Inner>, Option<Arc<str>>);
 
 #[derive(Debug)]
 struct Inner {
     mode: Mode,
     quiet: bool,
+    /// Every line is an object, as those of the log are.
+    objects: bool,
     every: Option<Duration>,
     screen: Screen,
     events: Option<EventLog>,
@@ -81,9 +86,10 @@ impl Report {
         let mixed = payload_on_stdout && io::stdout().is_terminal();
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let terminal = io::stderr().is_terminal() && !dumb;
-        let mode = Mode::choose(settings.progress, terminal, mixed);
+        // Beside objects a status line would be noise.
+        let mode = Mode::choose(settings.progress, terminal && !logging::is_json(), mixed);
         let screen = Screen::stderr(mode == Mode::Bar);
-        crate::logging::beside(screen.clone());
+        logging::beside(screen.clone());
         let events = settings.events.as_ref().map(EventLog::open).transpose()?;
         Ok(Self::with(settings, mode, screen, events))
     }
@@ -95,9 +101,10 @@ impl Report {
         events: Option<EventLog>,
     ) -> Self {
         let asked = matches!(settings.progress, ProgressMode::Plain | ProgressMode::Json);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             mode,
             quiet: settings.quiet,
+            objects: logging::is_json(),
             every: settings.stats_interval.or(asked.then_some(SAY_EVERY)),
             screen,
             events,
@@ -106,7 +113,13 @@ impl Report {
             rows: Flood::of_rows(Instant::now()),
             sessions: Mutex::default(),
             next: AtomicU64::new(0),
-        }))
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// The same voice for one part of the process.
+    pub(crate) fn of_part(&self, name: &str) -> Self {
+        Self(Arc::clone(&self.0), Some(escape_text(name).into()))
     }
 
     /// Says a line, unless quiet.
@@ -118,8 +131,12 @@ impl Report {
 
     /// Says a line even when quiet: an error or a warning.
     pub(crate) fn always(&self, line: &str) {
+        let named = self.1.as_ref().map(|name| format!("{name}: {line}"));
+        let line = named.as_deref().unwrap_or(line);
         if self.0.mode == Mode::Json {
             self.0.screen.line(&Event::message(line).to_line(jiff::Timestamp::now()));
+        } else if self.0.objects {
+            self.0.screen.line(&logging::say_json(logging::level_of(line), line));
         } else {
             self.0.screen.line(line);
         }
@@ -149,6 +166,7 @@ impl Report {
 
     /// Records what a server says.
     pub(crate) fn server_event(&self, event: &ServerEvent) {
+        trace::server(event);
         if let Some(record) = Event::from_server(event) {
             self.event(&record);
         }

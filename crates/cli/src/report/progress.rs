@@ -43,6 +43,8 @@ pub(crate) struct Narrator {
     hears: bool,
     /// The present outage has been told.
     lost: bool,
+    /// The last attempt that was judged, in the present outage.
+    attempt: u32,
     down_since: Option<Instant>,
 }
 
@@ -57,6 +59,7 @@ impl Narrator {
             connected: false,
             hears: false,
             lost: false,
+            attempt: 0,
             down_since: None,
         }
     }
@@ -83,6 +86,7 @@ impl Narrator {
             SessionEvent::LinkUp { resumed, address } => {
                 self.hears = true;
                 self.lost = false;
+                self.attempt = 0;
                 if *resumed { None } else { self.connected(address, stats) }
             }
             SessionEvent::LinkDown { reason } => {
@@ -90,10 +94,7 @@ impl Narrator {
                 self.lost(reason, link, stats)
             }
             SessionEvent::AttemptFailed { attempt, reason, retry_in } => {
-                let since = *self.down_since.get_or_insert_with(Instant::now);
-                let said = *attempt == 1 || attempt % SAID_EACH == 0;
-                (said && !self.live)
-                    .then(|| self.still_down(*attempt, reason, *retry_in, since.elapsed()))
+                self.attempt_failed(*attempt, reason, *retry_in)
             }
             SessionEvent::Resumed { outage, replayed, streams } => {
                 self.down_since = None;
@@ -109,6 +110,22 @@ impl Narrator {
             )),
             _ => None,
         }
+    }
+
+    /// The line for a failed attempt: of the first, then of each tenth, whoever tells of it first.
+    pub(crate) fn attempt_failed(
+        &mut self,
+        attempt: u32,
+        reason: &str,
+        next: Duration,
+    ) -> Option<String> {
+        let since = *self.down_since.get_or_insert_with(Instant::now);
+        if attempt == self.attempt {
+            return None;
+        }
+        self.attempt = attempt;
+        let said = attempt == 1 || attempt % SAID_EACH == 0;
+        (said && !self.live).then(|| self.still_down(attempt, reason, next, since.elapsed()))
     }
 
     /// The first link's line, once: the watch may begin before or after that link.
@@ -147,6 +164,7 @@ impl Narrator {
             return None;
         }
         self.down_since = Some(Instant::now());
+        self.attempt = 0;
         let link = link();
         let mut line = format!("! link lost: {}.", escape_text(reason));
         match self.watched.side {

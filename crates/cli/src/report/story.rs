@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::pace::Pace;
 use super::progress::{Narrator, Side, Watched, moved};
-use super::{Event, Mode, Report, Slot, negotiated, stats_lines};
+use super::{Event, Mode, Report, Slot, negotiated, stats_lines, trace};
 
 /// How often the status line is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
@@ -37,7 +37,8 @@ impl Report {
         let slot = Slot::new(&self.0);
         let mut narrator = Narrator::new(watched, &name, self.0.mode == Mode::Bar);
         narrator.set_codec(negotiated::codec(&connection.codecs(), side));
-        // The first link may have come before the subscription, and may have gone.
+        // The first link may have come before the subscription, and may have gone; so may the first
+        // attempt.
         if matches!(*link.borrow(), LinkState::Up { .. }) {
             self.missed(connection, &mut narrator);
         }
@@ -105,6 +106,7 @@ impl Report {
         name: &str,
         event: &SessionEvent,
     ) {
+        trace::session(name, event);
         if self.records() {
             Event::from_session(name, event).iter().for_each(|record| self.event(record));
         }
@@ -129,7 +131,15 @@ impl Report {
         let state = connection.link().borrow().clone();
         let (address, reason) = match &state {
             LinkState::Up { address, .. } => (address.clone(), None),
-            // Without a link so far there is none to lose; attempts have events of their own.
+            // Without a link so far there is none to lose, but the first attempt may have failed.
+            LinkState::Down { reason, attempt, retry_in: Some(next), .. }
+                if connection.stats().links == 0 =>
+            {
+                let failed = attempt.saturating_sub(1);
+                let line = narrator.attempt_failed(failed, reason, *next);
+                line.iter().for_each(|line| self.caused(line));
+                return;
+            }
             LinkState::Down { reason, .. } if connection.stats().links > 0 => {
                 (connection.peer().address, Some(reason))
             }

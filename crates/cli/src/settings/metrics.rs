@@ -22,7 +22,12 @@ impl MetricsSettings {
     /// [`UserError`] of exit code 2 for a Unix socket, and for an address that other machines can
     /// reach unless that is asked for.
     pub(crate) fn from_args(args: &MetricsArgs) -> Result<Option<Self>, UserError> {
-        let Some(address) = args.metrics.clone() else { return Ok(None) };
+        let Some(address) = args.metrics.clone() else {
+            return match args.metrics_public {
+                true => Err(UserError::usage("--metrics-public needs --metrics")),
+                false => Ok(None),
+            };
+        };
         if matches!(address, Address::Unix(_)) {
             return Err(UserError::usage(format!("--metrics {address} is no place for HTTP"))
                 .hint("write HOST:PORT"));
@@ -39,9 +44,13 @@ impl MetricsSettings {
     }
 }
 
-/// Like any address; the variable may also just say `on`.
+/// Like any address; the variable and the key may also just say `on`, or `true`.
 pub(crate) fn parse_address(text: &str) -> Result<Address, AddressError> {
-    if text.eq_ignore_ascii_case("on") { DEFAULT.parse() } else { text.parse() }
+    if ["on", "true"].iter().any(|on| text.eq_ignore_ascii_case(on)) {
+        DEFAULT.parse()
+    } else {
+        text.parse()
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +88,10 @@ mod tests {
         }
         let error = read(&["--metrics=unix:/s"]).expect_err("no HTTP there");
         assert_eq!(error.exit(), Exit::Usage);
-        assert!(Cli::read(["p2", "recv", "--metrics-public"]).is_err(), "of what?");
+        let error = read(&["--metrics-public"]).expect_err("of what?");
+        assert_eq!(
+            (error.exit(), error.to_string().contains("needs --metrics")),
+            (Exit::Usage, true)
+        );
     }
 }

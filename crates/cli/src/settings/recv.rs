@@ -23,8 +23,6 @@ pub(crate) struct RecvSettings {
     pub(crate) sink: SinkSettings,
     /// The sessions and their links.
     pub(crate) connection: ConnectionSettings,
-    /// What is said about it.
-    pub(crate) output: OutputSettings,
     /// Where figures are served, if at all.
     pub(crate) metrics: Option<MetricsSettings>,
 }
@@ -73,7 +71,6 @@ impl RecvSettings {
             sink: SinkSettings { format, only: args.only, dir: args.dir, ack: args.ack },
             connection: ConnectionSettings::from_args(args.connection)?,
             metrics: MetricsSettings::from_args(&args.metrics)?,
-            output,
         })
     }
 }

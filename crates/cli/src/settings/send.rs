@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 
 use super::source::assign_names;
 use super::{
-    Address, AttributeTable, ConnectionSettings, MetricsSettings, OutputSettings, RetrySettings,
-    Source, SourceSpec, SshSettings, TailPattern,
+    Address, AttributeTable, ConnectionSettings, RetrySettings, Source, SourceSpec, SshSettings,
+    TailPattern,
 };
-use crate::args::{LogArgs, SendArgs};
+use crate::args::SendArgs;
 use crate::error::UserError;
 
 /// Longest session name on the wire, in bytes.
@@ -32,10 +32,6 @@ pub(crate) struct SendSettings {
     pub(crate) connection: ConnectionSettings,
     /// When to dial again.
     pub(crate) retry: RetrySettings,
-    /// What is said about it.
-    pub(crate) output: OutputSettings,
-    /// Where figures are served, if at all.
-    pub(crate) metrics: Option<MetricsSettings>,
 }
 
 /// Why `send` reads what it reads.
@@ -80,11 +76,7 @@ impl SendSettings {
     ///
     /// # Errors
     /// [`UserError`] of exit code 2.
-    pub(crate) fn from_args(
-        args: SendArgs,
-        log: &LogArgs,
-        stdin: StdinKind,
-    ) -> Result<Self, UserError> {
+    pub(crate) fn from_args(args: SendArgs, stdin: StdinKind) -> Result<Self, UserError> {
         let (mut sources, origin) = match (args.sources.sources, stdin) {
             (sources, _) if !sources.is_empty() => (sources, SourceOrigin::Given),
             (_, StdinKind::Piped) => {
@@ -116,10 +108,8 @@ impl SendSettings {
             origin,
             attributes,
             session: args.session,
-            metrics: MetricsSettings::from_args(&args.metrics)?,
             connection,
             retry,
-            output: OutputSettings::from_args(args.output, log),
         })
     }
 }
@@ -163,7 +153,7 @@ mod tests {
     fn read(line: &[&str], stdin: StdinKind) -> Result<SendSettings, UserError> {
         let cli = Cli::read([&["p2", "send"], line].concat()).expect("valid syntax");
         let Command::Send(args) = cli.command else { panic!("not send") };
-        SendSettings::from_args(*args, &cli.log, stdin)
+        SendSettings::from_args(*args, stdin)
     }
 
     #[test]

@@ -284,11 +284,13 @@ pub(crate) fn split_name(input: &str) -> Result<(Option<&str>, &str), SourceErro
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether it is taken for a name where one may stand in front.
+pub(crate) fn is_name(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '@' | '+'))
 }
 
-fn check_name(name: &str) -> Result<&str, SourceError> {
+/// Whether it fits the wire.
+pub(crate) fn check_name(name: &str) -> Result<&str, SourceError> {
     if name.len() > MAX_NAME {
         return Err(SourceError::LongName { name: name.chars().take(20).collect() });
     }

@@ -76,7 +76,12 @@ impl SshSettings {
         connection: &ConnectionSettings,
         retry: &RetrySettings,
     ) -> Result<Option<Self>, UserError> {
-        let Some(host) = args.ssh else { return Ok(None) };
+        let Some(host) = args.ssh else {
+            return match args.first_given() {
+                Some(flag) => Err(UserError::usage(format!("{flag} needs --ssh [USER@]HOST"))),
+                None => Ok(None),
+            };
+        };
         check_host(&host)?;
         let mode = match (args.ssh_mode, target) {
             (Some(SshMode::Attach), Some(target)) => {
@@ -148,7 +153,7 @@ mod tests {
     fn read(line: &[&str]) -> Result<SendSettings, UserError> {
         let cli = Cli::read([&["p2", "send"], line].concat()).expect("valid syntax");
         let Command::Send(args) = cli.command else { panic!("not send") };
-        SendSettings::from_args(*args, &cli.log, StdinKind::Other)
+        SendSettings::from_args(*args, StdinKind::Other)
     }
 
     #[test]
@@ -189,10 +194,12 @@ mod tests {
             assert_eq!(error.exit(), Exit::Usage, "{line:?}");
             assert!(error.to_string().contains(words), "{line:?}: {error}");
         }
-        for line in
-            [&["--remote-dir=d"] as &[&str], &["--ssh-arg=-v"], &["--ssh=h", "--ssh-mode=x"]]
-        {
-            assert!(Cli::read([&["p2", "send"], line].concat()).is_err(), "{line:?}");
+        for flag in ["--remote-dir=d", "--ssh-arg=-v", "--remote-p2=p", "--ssh-mode=auto"] {
+            let error = read(&[flag]).expect_err(flag);
+            assert_eq!(error.exit(), Exit::Usage, "{flag}");
+            let name = flag.split('=').next().expect("a flag");
+            assert_eq!(error.to_string(), format!("{name} needs --ssh [USER@]HOST"));
         }
+        assert!(Cli::read(["p2", "send", "--ssh=h", "--ssh-mode=x"]).is_err());
     }
 }
