@@ -180,6 +180,7 @@ mod tests {
         let by_name = match key.name.as_str() {
             "verbose" => "2",
             "codecs" => "gzip",
+            "streams" => "7",
             "ack" | "remote-ack" => "synced",
             "format" => "json",
             "ssh-mode" => "attach",
