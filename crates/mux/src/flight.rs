@@ -18,8 +18,16 @@ const FIRST: u64 = (32 << 10) + LAG;
 /// Read by the peer and not yet receipted. Without room for it, a direction that carries little
 /// beside its control frames would wait for a receipt that is not due.
 const LAG: u64 = limits::RECEIPT_EVERY;
-/// Standing queue allowed at the measured rate.
+/// Standing queue allowed at the measured rate, and the most bytes of it: a link so fast that they
+/// pass sooner has a receiver that wakes sooner.
 const SLACK: Duration = Duration::from_millis(2);
+const SLACK_MOST: u64 = 1 << 20;
+/// The most bytes of it while short messages pass beside bulk: they would wait behind it.
+const SLACK_BRISK: u64 = 64 << 10;
+/// For how long after a short message the queue is kept that short.
+const BRISK_FOR: Duration = Duration::from_millis(50);
+/// With less in flight than this a short message waits for nothing to speak of.
+const CLEAR: u64 = 64 << 10;
 /// With no more than this in flight a round trip is the path's own, not that of our queue: the
 /// largest frame, begun when there was still room for a byte.
 const SHALLOW: u64 = FIRST + (68 << 10);
@@ -92,6 +100,10 @@ pub(crate) struct Flight {
     /// The link is being emptied to measure the round trip anew.
     draining: bool,
     startup: Startup,
+    /// Until when the queue is kept short for the messages that pass beside bulk.
+    brisk_until: Option<Time>,
+    /// What may be in flight, by all of the above.
+    cap: u64,
 }
 
 /// Doubling until the rate has stopped growing, as in BBR's startup; and the rounds after it.
@@ -152,12 +164,14 @@ impl Flight {
                 rounds: 0,
                 shortest: None,
             },
+            brisk_until: None,
+            cap: FIRST,
         }
     }
 
     /// Bytes that may still be put on the link now.
     pub(crate) fn room(&self) -> u64 {
-        self.cap().saturating_sub(self.in_flight())
+        self.cap.saturating_sub(self.in_flight())
     }
 
     pub(crate) const fn in_flight(&self) -> u64 {
@@ -168,10 +182,24 @@ impl Flight {
         self.round_trip.map(|rtt| rtt.time)
     }
 
+    /// A short message was sent. If it had to pass beside bulk, others may follow: for a while they
+    /// shall find a shorter queue.
+    pub(crate) fn message(&mut self, now: Time) {
+        if self.in_flight() > CLEAR {
+            self.brisk_until = Some(now + BRISK_FOR);
+        }
+    }
+
+    /// Whether short messages have passed beside bulk lately.
+    pub(crate) const fn is_brisk(&self) -> bool {
+        self.brisk_until.is_some()
+    }
+
     /// `bytes` went out; `limited` when nothing more was waiting.
     pub(crate) fn sent(&mut self, now: Time, bytes: u64, limited: bool) {
         self.sent = self.sent.saturating_add(bytes);
         self.limited = limited;
+        self.brisk_until = self.brisk_until.filter(|until| now < *until);
         // What trickled out before a large batch says nothing of it.
         let begun = match self.begun {
             Some(begun) if bytes < self.mark_every => begun,
@@ -227,6 +255,7 @@ impl Flight {
             let long = self.round_trip.map_or(Duration::MAX, |rtt| rtt.long());
             self.startup.round(received, self.sent, rate, mark.limited, long);
         }
+        self.cap = self.cap();
         true
     }
 
@@ -292,10 +321,16 @@ impl Flight {
         } else {
             rtt.time.saturating_mul(2)
         };
-        let span = span.saturating_add(SLACK);
-        let bytes = u128::from(rate).saturating_mul(span.as_nanos()) / 1_000_000_000;
-        u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(LAG)
+        let most = if self.is_brisk() { SLACK_BRISK } else { SLACK_MOST };
+        let slack = bytes(rate, SLACK).min(most);
+        bytes(rate, span).saturating_add(slack).saturating_add(LAG)
     }
+}
+
+/// What passes in `time` at `rate` bytes per second.
+fn bytes(rate: u64, time: Duration) -> u64 {
+    let bytes = u128::from(rate).saturating_mul(time.as_nanos()) / 1_000_000_000;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -384,5 +419,34 @@ mod tests {
         flight.sent(Time::default(), 10, false);
         assert!(flight.receipt(Time::default(), 10));
         assert!(!flight.receipt(Time::default(), 11));
+    }
+
+    #[test]
+    fn a_message_beside_bulk_makes_the_queue_of_a_fast_link_short_for_a_while() {
+        let step = Duration::from_micros(50);
+        let mut now = Time::default();
+        let mut flight = Flight::new(now);
+        let mut sent = 0;
+        let mut turn = |flight: &mut Flight, message: bool| {
+            now = now + step;
+            let bytes = flight.room().min(256 << 10);
+            sent += bytes;
+            if message {
+                flight.message(now);
+            }
+            flight.sent(now, bytes, false);
+            now = now + step;
+            assert!(flight.receipt(now, sent));
+            flight.cap
+        };
+        let roomy = (0..1_000).map(|_| turn(&mut flight, false)).last().unwrap();
+        assert!(roomy > 2 * SLACK_BRISK, "{roomy} bytes");
+        turn(&mut flight, true);
+        assert!(!flight.is_brisk(), "nothing was in flight: the message waited for nothing");
+        flight.sent(Time::default(), 2 * CLEAR, false);
+        turn(&mut flight, true);
+        assert!(flight.is_brisk() && flight.cap + SLACK_BRISK < roomy, "{} bytes", flight.cap);
+        let later = (0..600).map(|_| turn(&mut flight, false)).last().unwrap();
+        assert!(!flight.is_brisk() && later > 2 * SLACK_BRISK, "{later} bytes");
     }
 }

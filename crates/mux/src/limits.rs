@@ -22,6 +22,11 @@ pub const MAX_FRAME: u32 = 64 << 10;
 pub const COMPETING_FRAME: u32 = 16 << 10;
 /// Raw bytes one batch may hold.
 pub const BATCH: usize = 256 << 10;
+/// Raw bytes one batch may hold while short messages pass beside bulk.
+pub const BRISK_BATCH: usize = 64 << 10;
+/// Raw bytes up to which a frame that carries all its stream had to say is a message: somebody may
+/// wait for it.
+pub const MESSAGE: u32 = 1 << 10;
 /// Control frames one batch may hold.
 pub const CONTROL_BATCH: usize = 1_024;
 /// Largest offset a stream can reach; leaves room for the end mark and for sums in u64.

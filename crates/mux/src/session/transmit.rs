@@ -210,9 +210,10 @@ impl Session {
     fn data_frames(&mut self, now: Time, out: &mut Vec<Transmit>) {
         let Some(link) = &self.link else { return };
         let mut room = usize::try_from(link.flight.room()).unwrap_or(usize::MAX);
+        let batch = if link.flight.is_brisk() { limits::BRISK_BATCH } else { limits::BATCH };
         let mut raw = 0usize;
         let alone = limits::MAX_FRAME.min(self.peer.max_frame);
-        while room > 0 && raw < limits::BATCH {
+        while room > 0 && raw < batch {
             let Some(id) = self.scheduler.next(now) else {
                 return;
             };
@@ -239,6 +240,11 @@ impl Session {
                     raw = raw.saturating_add(usize::try_from(raw_len).unwrap_or(usize::MAX));
                     room = room.saturating_sub(wire);
                     self.scheduler.sent(now, id, wire);
+                    if raw_len <= limits::MESSAGE && !send.ready() {
+                        if let Some(link) = &mut self.link {
+                            link.flight.message(now);
+                        }
+                    }
                 }
                 Some(Outgoing::Gap { offset, dropped }) => {
                     out.push(Transmit::Control(Frame::Gap(Gap { stream: id, offset, dropped })));
