@@ -89,8 +89,12 @@ pub(crate) fn private(env: &Env) -> Outcome {
         fs::symlink_metadata(path).expect("it is there").permissions().mode() & 0o777
     };
     assert_eq!(mode(&sshd.state()), 0o700);
+    let control = sshd.state().join("control");
+    assert_eq!(mode(&control), 0o700);
     let mut modes = Vec::new();
-    for file in fs::read_dir(sshd.state()).expect("a directory").flatten() {
+    let files = |dir| fs::read_dir(dir).expect("a directory").flatten();
+    let all = files(sshd.state()).filter(|file| file.path() != control);
+    for file in all.chain(files(control.clone())) {
         assert_eq!(mode(&file.path()), 0o600, "{}", file.path().display());
         modes.push(file.file_name().to_string_lossy().into_owned());
     }

@@ -55,6 +55,8 @@ impl Program {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(dir).env("HOME", dir).env("TERM", "dumb");
         command.env_remove("XDG_CONFIG_HOME");
+        // Control sockets of tests are not among those of the user.
+        command.env("XDG_RUNTIME_DIR", dir).env_remove("XDG_STATE_HOME");
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("P2_") {
                 command.env_remove(name);

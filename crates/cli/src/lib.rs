@@ -5,6 +5,7 @@
 mod args;
 mod cmd;
 mod config;
+mod control;
 mod dashboard;
 mod error;
 mod exit;
@@ -12,13 +13,13 @@ mod exit;
 pub mod fuzzing;
 mod logging;
 mod metrics;
+mod own_dir;
 mod report;
 mod settings;
 mod signal;
 mod sink;
 mod source;
 mod ssh;
-#[allow(dead_code, unused_imports, reason = "the commands that read it come next")]
 mod status;
 mod style;
 mod units;

@@ -4,6 +4,7 @@ mod bench;
 mod codecs;
 mod config;
 mod connection;
+mod control;
 mod dashboard;
 mod demo;
 mod doctor;
@@ -23,6 +24,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use codecs::CodecsArgs;
 pub(crate) use config::{ConfigAction, ConfigArgs};
 pub(crate) use connection::{ConnectionArgs, RetryArgs};
+pub(crate) use control::{SessionsAction, SessionsArgs, StatusArgs, TopArgs};
 pub(crate) use dashboard::DashboardArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use doctor::DoctorArgs;
@@ -93,6 +95,15 @@ pub(crate) enum Command {
     /// A Grafana dashboard, alert rules and a scrape configuration for the metrics
     #[command(after_long_help = dashboard::EXAMPLES)]
     Dashboard(DashboardArgs),
+    /// How the senders and receivers of this user are
+    #[command(after_long_help = control::STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Sessions and streams as they move
+    #[command(after_long_help = control::TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// List sessions, or end one
+    #[command(after_long_help = control::SESSIONS_EXAMPLES, disable_help_subcommand = true)]
+    Sessions(SessionsArgs),
 }
 
 impl Cli {
@@ -176,6 +187,21 @@ Exit codes:";
 mod tests {
     use super::*;
 
+    const COMMANDS: [&str; 12] = [
+        "recv",
+        "send",
+        "run",
+        "demo",
+        "codecs",
+        "bench",
+        "doctor",
+        "dashboard",
+        "config",
+        "status",
+        "top",
+        "sessions",
+    ];
+
     #[test]
     fn the_definition_is_sound() {
         command().debug_assert();
@@ -183,9 +209,7 @@ mod tests {
 
     #[test]
     fn short_help_fits_one_screen_and_long_help_has_examples() {
-        for name in
-            ["recv", "send", "run", "demo", "codecs", "bench", "doctor", "dashboard", "config"]
-        {
+        for name in COMMANDS {
             let short = Cli::read(["p2", name, "-h"]).expect_err("help").to_string();
             let lines = short.lines().count();
             assert!(lines <= 42, "{name} -h has {lines} lines:\n{short}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 
+use crate::settings::ControlPlace;
 use crate::settings::output::{EventsTarget, LogFormat, ProgressMode};
 use crate::units::parse_duration;
 
@@ -23,6 +24,15 @@ pub(crate) struct OutputArgs {
     #[arg(long, env = "P2_STATS_INTERVAL", value_name = "TIME", value_parser = parse_duration,
           hide_short_help = true)]
     pub(crate) stats_interval: Option<Duration>,
+    /// The socket for `p2 status`, `p2 top` and `p2 sessions`: a path, auto or off
+    #[arg(
+        long,
+        env = "P2_CONTROL",
+        value_name = "PATH|off",
+        default_value = "auto",
+        hide_short_help = true
+    )]
+    pub(crate) control: ControlPlace,
 }
 
 /// How much is said, for every command.

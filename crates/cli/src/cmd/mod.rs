@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 mod descriptors;
 mod doctor;
+mod look;
 mod process;
 mod recv;
 mod run;
@@ -60,6 +61,9 @@ pub(crate) async fn run(invocation: Invocation) -> anyhow::Result<Exit> {
             warn_all(&settings.connection, log.quiet);
             doctor::run(settings).await
         }
+        Command::Status(args) => look::status(args).await,
+        Command::Top(args) => look::top(args).await,
+        Command::Sessions(args) => look::sessions(args).await,
     }
 }
 

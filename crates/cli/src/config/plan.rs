@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::file::{File, Section};
 use super::keys::{Scope, command_tables};
@@ -12,8 +13,8 @@ use super::toml::Value;
 use crate::args::{Cli, Command};
 use crate::error::UserError;
 use crate::settings::{
-    EventsTarget, LogSettings, MetricsSettings, OutputSettings, RecvSettings, SendSettings,
-    SourceOrigin, SourceSpec, StdinKind,
+    ConnectionSettings, EventsTarget, LogSettings, MetricsSettings, OutputSettings, RecvSettings,
+    SendSettings, SourceOrigin, SourceSpec, StdinKind,
 };
 use crate::sink::escape_text;
 
@@ -276,7 +277,23 @@ impl Recipe {
     }
 }
 
+impl Plan {
+    /// How long the most patient member drains.
+    pub(crate) fn patience(&self) -> Duration {
+        let drains = self.members.iter().map(|member| member.connection().drain_timeout);
+        drains.max().unwrap_or_default()
+    }
+}
+
 impl Member {
+    /// Its sessions and their links.
+    fn connection(&self) -> &ConnectionSettings {
+        match &self.task {
+            Task::Send(send) => &send.connection,
+            Task::Recv(recv) => &recv.connection,
+        }
+    }
+
     /// Whether it writes data to standard output.
     pub(crate) fn on_stdout(&self) -> bool {
         matches!(&self.task, Task::Recv(recv) if recv.sink.dir.is_none())
@@ -289,10 +306,7 @@ impl Member {
 
     /// What is allowed but unwise.
     pub(crate) fn warnings(&self) -> &[String] {
-        match &self.task {
-            Task::Send(send) => &send.connection.warnings,
-            Task::Recv(recv) => &recv.connection.warnings,
-        }
+        &self.connection().warnings
     }
 }
 

@@ -28,7 +28,7 @@ use crate::sink::{Outcome, escape_text};
 
 pub(crate) use self::events::Event;
 pub(crate) use self::flood::{Flood, Verdict};
-pub(crate) use self::human::{bytes, count, rtt, span};
+pub(crate) use self::human::{bytes, count, of, rtt, span};
 pub(crate) use self::progress::{Side, Watched, moved};
 pub(crate) use self::screen::Screen;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ConnectionSettings, MetricsSettings, RecvSettings};
+use super::{ConnectionSettings, ControlPlace, MetricsSettings, RecvSettings};
 use crate::args::{LogArgs, RecvArgs};
 use crate::error::UserError;
 use crate::sink::{Ack, SinkSettings};
@@ -32,6 +32,8 @@ pub(crate) struct AttachSettings {
     pub(crate) connection: ConnectionSettings,
     /// Where the receiver serves figures, if at all.
     pub(crate) metrics: Option<MetricsSettings>,
+    /// Where `p2 status` reaches it.
+    pub(crate) control: ControlPlace,
 }
 
 impl AttachSettings {
@@ -45,6 +47,7 @@ impl AttachSettings {
         let here = std::env::current_dir().ok();
         args.dir = Some(absolute(args.dir, home, here)?);
         let (detached, linger) = (args.detached, args.attach_linger);
+        let control = args.output.control.clone();
         let RecvSettings { session_ttl, max_sessions, sink, connection, metrics, .. } =
             RecvSettings::from_args(args, log)?;
         let SinkSettings { dir, ack, only, .. } = sink;
@@ -59,6 +62,7 @@ impl AttachSettings {
             only,
             connection,
             metrics,
+            control,
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::ControlPlace;
 use crate::args::{LogArgs, OutputArgs};
 
 /// How progress is shown on stderr.
@@ -61,6 +62,8 @@ pub(crate) struct OutputSettings {
     pub(crate) events: Option<EventsTarget>,
     /// How often to say how it goes; never zero.
     pub(crate) stats_interval: Option<Duration>,
+    /// Where `p2 status` reaches this process.
+    pub(crate) control: ControlPlace,
     /// Errors only.
     pub(crate) quiet: bool,
     /// How often `-v` was given.
@@ -73,6 +76,7 @@ impl OutputSettings {
             progress: if log.quiet { ProgressMode::None } else { args.progress },
             events: args.events,
             stats_interval: args.stats_interval.filter(|every| !every.is_zero()),
+            control: args.control,
             quiet: log.quiet,
             verbose: log.verbose,
         }

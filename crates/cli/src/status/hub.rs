@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use p2_transport::{Connection, Server, ServerStats, SessionStats};
+use p2_transport::{Connection, Server, ServerStats};
 
-use super::look::Tracks;
+use super::look::{self, Tracks};
 use super::{SCHEMA, SinkCounters, Sources, Status, health};
 use crate::report::Side;
 
@@ -191,11 +191,6 @@ impl Hub {
         self.0.shelves().sinks.values().cloned().collect()
     }
 
-    /// When the process began.
-    pub(crate) fn started(&self) -> Timestamp {
-        self.0.started_at
-    }
-
     /// A look at everything. Rates and lags are known from the second look on.
     pub(crate) fn status(&self) -> Status {
         let sessions = self.sessions();
@@ -218,7 +213,7 @@ impl Hub {
             healthy: true,
             problems: Vec::new(),
             listeners: listeners.iter().map(|(address, stats)| listener(address, stats)).collect(),
-            sessions: sessions.iter().map(|session| session.status()).collect(),
+            sessions: look::at(&sessions),
             sinks: self.sinks().iter().map(|sink| sink.status()).collect(),
         };
         status.problems = health::problems(&status);
@@ -231,7 +226,7 @@ impl Hub {
         let now = Instant::now();
         let sessions = self.sessions();
         if sessions.iter().any(|session| !session.is_measured(now)) {
-            sessions.iter().for_each(|session| drop(session.status()));
+            drop(look::at(&sessions));
             drop(sessions);
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
@@ -242,13 +237,6 @@ impl Hub {
         let key = self.0.next.fetch_add(1, Relaxed);
         put(&mut self.0.shelves(), key);
         Place { hub: Arc::downgrade(&self.0), key }
-    }
-}
-
-impl Running {
-    /// Every figure of it.
-    pub(crate) fn stats(&self) -> SessionStats {
-        self.connection.stats()
     }
 }
 

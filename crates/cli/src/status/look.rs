@@ -1,7 +1,7 @@
 //! One session's figures turned into its status.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use p2_transport::{HalfState, LinkState, SessionStats, StreamStats};
@@ -13,6 +13,15 @@ use crate::report::Side;
 
 /// Streams and sources of one session that are listed one by one.
 const LISTED: usize = 1_000;
+
+/// The same of all sessions together: an answer stays within a few megabytes.
+const LISTED_IN_ALL: usize = 10_000;
+
+/// A look at each of them.
+pub(super) fn at(sessions: &[Arc<Running>]) -> Vec<SessionStatus> {
+    let most = (LISTED_IN_ALL / sessions.len().max(1)).clamp(1, LISTED);
+    sessions.iter().map(|session| session.status(most)).collect()
+}
 
 /// What looks at one session leave for the next look.
 #[derive(Debug, Default)]
@@ -33,8 +42,8 @@ impl Running {
         self.tracks.lock().unwrap_or_else(PoisonError::into_inner).raw.is_ready(now)
     }
 
-    /// A look at this session.
-    pub(super) fn status(&self) -> SessionStatus {
+    /// A look at this session, with `most` of its streams and as many of its sources.
+    fn status(&self, most: usize) -> SessionStatus {
         let link = self.connection.link().borrow().clone();
         let stats = self.connection.stats();
         let peer = self.connection.peer();
@@ -52,12 +61,12 @@ impl Running {
             started: self.since_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             age_seconds: self.since.elapsed().as_secs_f64(),
             codec: codec.to_string(),
-            sources: self.sources.list(LISTED).iter().map(|source| source.status()).collect(),
+            sources: self.sources.list(most).iter().map(|source| source.status()).collect(),
             ..SessionStatus::default()
         };
         set_link(&mut status, &link);
         let mut tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
-        set_figures(&mut status, self.side, stats, now, &mut tracks);
+        set_figures(&mut status, self.side, stats, now, &mut tracks, most);
         status
     }
 }
@@ -90,6 +99,7 @@ fn set_figures(
     stats: SessionStats,
     now: Instant,
     tracks: &mut Tracks,
+    most: usize,
 ) {
     let (raw, wire) = crate::report::moved(side, &stats);
     status.name = stats.name;
@@ -114,9 +124,9 @@ fn set_figures(
     let mut halves: Vec<Half> = stats.streams.into_iter().filter_map(|s| half(side, s)).collect();
     let unacked = halves.iter().fold(0_u64, |sum, half| sum.saturating_add(half.unacked()));
     status.unacked_bytes = unacked;
-    if halves.len() > LISTED {
+    if halves.len() > most {
         halves.sort_by_key(|half| std::cmp::Reverse(half.raw));
-        halves.truncate(LISTED);
+        halves.truncate(most);
     }
     halves.sort_by_key(|half| (half.stats.label, half.id));
     // What has ended is forgotten, what lives is remembered.

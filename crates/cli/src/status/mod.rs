@@ -13,7 +13,7 @@ mod model;
 mod totals;
 
 pub(crate) use self::counters::{SinkCounters, SourceCounters, SourceEntry, Sources};
-pub(crate) use self::hub::{Hub, Left, Place, Running};
+pub(crate) use self::hub::{Hub, Left, Running};
 pub(crate) use self::model::{
     ListenerStatus, SCHEMA, SessionState, SessionStatus, SinkStatus, SourceStatus, Status,
     StreamStatus,

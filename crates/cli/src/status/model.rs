@@ -144,9 +144,9 @@ pub(crate) struct SessionStatus {
     pub(crate) streams_open: u64,
     /// Streams that have ended.
     pub(crate) streams_closed: u64,
-    /// Streams that live: at most 1,000, those that moved most.
+    /// Streams that live: those that moved most, at most 1,000, and 10,000 in all sessions.
     pub(crate) streams: Vec<StreamStatus>,
-    /// What feeds the streams of a sender: at most 1,000.
+    /// What feeds the streams of a sender: as many as streams at most.
     pub(crate) sources: Vec<SourceStatus>,
 }
 

@@ -1,8 +1,8 @@
 //! Where the receiver is found: a socket in a directory that belongs to this user alone.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -11,10 +11,8 @@ use rustix::process::geteuid;
 
 use crate::error::UserError;
 use crate::exit::Exit;
+use crate::own_dir::{self, LONGEST_SOCKET, Unfit};
 use crate::settings::AttachSettings;
-
-/// The longest path of a Unix socket that every system takes.
-const LONGEST: usize = 100;
 
 /// A receiver's files. Who holds the gate may start a receiver, or as a receiver end; who holds the
 /// throne is the receiver.
@@ -29,7 +27,8 @@ impl Place {
     pub(super) fn of(settings: &AttachSettings) -> Result<Self, UserError> {
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         // A home can be shared by several machines, a socket cannot.
-        let name = format!("recv-{:016x}", digest(&format!("{machine}\0{}", settings.key())));
+        let name =
+            format!("recv-{:016x}", own_dir::digest(&format!("{machine}\0{}", settings.key())));
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let user = geteuid().as_raw();
         let candidates = candidates(
@@ -40,10 +39,10 @@ impl Place {
         );
         let mut refusal = None;
         for dir in candidates {
-            if dir.as_os_str().len() + name.len() + "/.sock".len() > LONGEST {
+            if dir.as_os_str().len() + name.len() + "/.sock".len() > LONGEST_SOCKET {
                 continue;
             }
-            match prepare(&dir, user) {
+            match own_dir::prepare(&dir, user) {
                 Ok(()) => return Ok(Self { dir, name }),
                 Err(Unfit::Unsafe(why)) => return Err(refused(&dir, &why)),
                 Err(Unfit::Absent(error)) => refusal = Some(refused(&dir, &error.to_string())),
@@ -116,72 +115,19 @@ fn candidates(
     own.chain([shared]).filter(|dir| dir.is_absolute()).collect()
 }
 
-enum Unfit {
-    /// It cannot be used; another may do.
-    Absent(io::Error),
-    /// Somebody else has a hand in it: nothing else is tried.
-    Unsafe(String),
-}
-
-fn prepare(dir: &Path, user: u32) -> Result<(), Unfit> {
-    if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(dir) {
-        if fs::symlink_metadata(dir).is_err() {
-            return Err(Unfit::Absent(error));
-        }
-    }
-    let about = fs::symlink_metadata(dir).map_err(Unfit::Absent)?;
-    if !about.is_dir() {
-        return Err(Unfit::Unsafe("it is not a directory".into()));
-    }
-    if about.uid() != user {
-        return Err(Unfit::Unsafe(format!("it belongs to user {}", about.uid())));
-    }
-    match about.mode() & 0o777 {
-        mode if mode & 0o077 == 0 => Ok(()),
-        mode => Err(Unfit::Unsafe(format!("it has mode {mode:04o}, and must have 0700"))),
-    }
-}
-
 fn refused(dir: &Path, why: &str) -> UserError {
     UserError::new(Exit::Failure, format!("cannot use {}: {why}", dir.display()))
         .hint("it has to be a directory of this user with mode 0700")
 }
 
-/// FNV-1a: the same in every version of the program.
-fn digest(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn place() -> (tempfile::TempDir, Place) {
         let dir = tempfile::tempdir().expect("a directory");
         let place = Place { dir: dir.path().into(), name: "recv".into() };
         (dir, place)
-    }
-
-    #[test]
-    fn a_directory_that_others_can_enter_is_refused() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let user = geteuid().as_raw();
-        let path = dir.path().join("a/p2");
-        assert!(prepare(&path, user).is_ok());
-        assert_eq!(fs::metadata(&path).expect("made").mode() & 0o777, 0o700);
-        for mode in [0o755, 0o710, 0o702] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
-            assert!(matches!(prepare(&path, user), Err(Unfit::Unsafe(_))), "{mode:o}");
-        }
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("a mode");
-        assert!(matches!(prepare(&path, user + 1), Err(Unfit::Unsafe(_))));
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).expect("a link");
-        assert!(matches!(prepare(&link, user), Err(Unfit::Unsafe(_))));
     }
 
     #[test]
@@ -203,10 +149,5 @@ mod tests {
         assert!(place.try_throne().expect("no error").is_some(), "they are two");
         drop(held);
         assert!(place.try_gate().expect("no error").is_some());
-    }
-
-    #[test]
-    fn the_name_is_the_same_in_every_version() {
-        assert_eq!(digest("a"), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::super::descriptors;
 use super::super::recv::{SessionEnd, serve};
 use super::place::Place;
+use crate::control::{Actions, Control};
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::metrics::Metrics;
@@ -65,6 +66,8 @@ pub(super) async fn run(mut settings: AttachSettings, hub: &Hub) -> anyhow::Resu
     let server = settings.connection.server().session_ttl(settings.session_ttl);
     let server = server.max_sessions(settings.max_sessions).without_listener();
     let _places = (hub.listener("ssh", &server), hub.sink(factory.counters()));
+    let actions = Actions::new(hub, settings.connection.drain_timeout);
+    let _control = Control::start(&settings.control, &actions, &report).await;
     let greeting = Greeting {
         agent: format!("p2/{}", env!("CARGO_PKG_VERSION")),
         dir: settings.dir.display().to_string(),

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use self::relay::Scissors;
 use super::send::observer;
 use super::session::{close, patience};
+use crate::control::{Actions, Control};
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::report::{Report, Side, Watched, bytes, count};
@@ -24,7 +25,7 @@ use crate::settings::{
 };
 use crate::signal::Signals;
 use crate::source;
-use crate::status::Sources;
+use crate::status::{Hub, Sources};
 
 /// The show is paced to take about this many seconds: fast enough to wait for, slow enough to see.
 const SECONDS: u64 = 3;
@@ -52,6 +53,10 @@ pub(crate) async fn run(settings: DemoSettings) -> anyhow::Result<Exit> {
     let retry = RetrySettings::default();
     let dial = Target::Tcp(address.clone()).dialler(retry.connect_timeout);
     let connection = shared.client(&retry).session_name("demo").start_with(dial);
+    let (hub, list) = (Hub::new(), Sources::default());
+    let _place = hub.session(Side::Sender, address.clone(), &connection, &list);
+    let actions = Actions::new(&hub, shared.drain_timeout);
+    let _control = Control::start(&settings.output.control, &actions, &report).await;
     let watched = Watched { side: Side::Sender, peer: address };
     let telling = tokio::spawn(report.clone().watch(connection.clone(), watched));
     let total = settings.size.saturating_mul(settings.streams.into());
@@ -60,7 +65,6 @@ pub(crate) async fn run(settings: DemoSettings) -> anyhow::Result<Exit> {
     let stop = patience(&signals, &report, &connection, shared.drain_timeout, Arc::default());
     let (sources, attributes) = traffic(&settings);
     let tell = observer(report.clone());
-    let list = Sources::default();
     let sent = source::run(sources, attributes, connection.clone(), stop.clone(), tell, list);
     let sent = sent.await;
     cutting.abort();

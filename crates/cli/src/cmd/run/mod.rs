@@ -6,11 +6,17 @@
 mod change;
 mod crew;
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use self::crew::Crew;
 use super::process::Process;
 use crate::config::{Member, Plan, Recipe, What};
+use crate::control::{Actions, Control};
 use crate::exit::Exit;
 use crate::logging;
+use crate::signal::Signals;
 
 /// Runs it until its end. The exit code is the worst of the members'.
 ///
@@ -21,6 +27,10 @@ pub(crate) async fn run(recipe: Recipe, plan: Plan) -> anyhow::Result<Exit> {
     let process = Process::start(&plan.output, payload_on_stdout, plan.metrics.as_ref()).await?;
     let mut signals = process.signals.clone();
     process.reloads.call(|reload| tracing::info!(?reload, "the file is read again"));
+    let actions = Actions::new(&process.hub, plan.patience());
+    let _control = Control::start(&plan.output.control, &actions, &process.report).await;
+    let asked = Arc::new(Notify::new());
+    listen_to(&actions, recipe.source.path().is_some().then(|| Arc::clone(&asked)));
     let mut crew = Crew::new(process.clone(), recipe.what == What::All);
     let mut holds = change::Holds::of(&plan);
     plan.members.into_iter().for_each(|member| crew.begin(member));
@@ -31,7 +41,7 @@ pub(crate) async fn run(recipe: Recipe, plan: Plan) -> anyhow::Result<Exit> {
                 Some(Ok(())) => {}
                 None => break Ok(crew.exit()),
             },
-            () = signals.retry(), if recipe.source.path().is_some() => {
+            () = reload_wanted(&mut signals, &asked), if recipe.source.path().is_some() => {
                 process.reloads.tell(Reload::Begins);
                 take_over(&recipe, &mut crew, &mut holds, &process).await;
                 process.reloads.tell(Reload::Done);
@@ -40,6 +50,33 @@ pub(crate) async fn run(recipe: Recipe, plan: Plan) -> anyhow::Result<Exit> {
     };
     process.finish().await;
     outcome
+}
+
+/// Lets the control socket change the log and, where there is a file, ask for it to be read again.
+fn listen_to(actions: &Actions, reload: Option<Arc<Notify>>) {
+    actions.on_log(Arc::new(|level| {
+        let changed = logging::set_filter(&level);
+        let now = logging::filter().unwrap_or(level);
+        Box::pin(async move {
+            changed.map(|()| format!("log level: {now}")).map_err(|error| error.in_one_line())
+        })
+    }));
+    if let Some(asked) = reload {
+        actions.on_reload(Arc::new(move |_| {
+            asked.notify_one();
+            Box::pin(async {
+                Ok("the file is read again; the log says what came of it".to_owned())
+            })
+        }));
+    }
+}
+
+/// Waits for SIGHUP or for somebody at the control socket. Cancel safe.
+async fn reload_wanted(signals: &mut Signals, asked: &Notify) {
+    tokio::select! {
+        () = signals.retry() => {}
+        () = asked.notified() => {}
+    }
 }
 
 /// What a service manager wants to know of a file that is read again.
