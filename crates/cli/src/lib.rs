@@ -15,6 +15,7 @@ mod logging;
 mod metrics;
 mod own_dir;
 mod report;
+mod service;
 mod settings;
 mod signal;
 mod sink;

@@ -8,6 +8,7 @@ mod control;
 mod dashboard;
 mod demo;
 mod doctor;
+mod generate;
 mod metrics;
 mod output;
 mod recv;
@@ -28,6 +29,7 @@ pub(crate) use control::{SessionsAction, SessionsArgs, StatusArgs, TopArgs};
 pub(crate) use dashboard::DashboardArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use generate::{CompletionsArgs, ManArgs};
 pub(crate) use metrics::MetricsArgs;
 pub(crate) use output::{LogArgs, OutputArgs};
 pub(crate) use recv::RecvArgs;
@@ -104,6 +106,12 @@ pub(crate) enum Command {
     /// List sessions, or end one
     #[command(after_long_help = control::SESSIONS_EXAMPLES, disable_help_subcommand = true)]
     Sessions(SessionsArgs),
+    /// Completions for a shell, on stdout
+    #[command(after_long_help = generate::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Manual pages, on stdout or into a directory
+    #[command(after_long_help = generate::MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 impl Cli {
@@ -187,7 +195,7 @@ Exit codes:";
 mod tests {
     use super::*;
 
-    const COMMANDS: [&str; 12] = [
+    const COMMANDS: [&str; 14] = [
         "recv",
         "send",
         "run",
@@ -200,6 +208,8 @@ mod tests {
         "status",
         "top",
         "sessions",
+        "completions",
+        "man",
     ];
 
     #[test]
@@ -218,7 +228,7 @@ mod tests {
             assert!(long.lines().count() > lines);
         }
         let short = Cli::read(["p2", "-h"]).expect_err("help").to_string();
-        assert!(short.lines().count() <= 24, "{short}");
+        assert!(short.lines().count() <= 30, "{short}");
         let long = Cli::read(["p2", "--help"]).expect_err("help").to_string();
         for words in ["Start here:", "P2_RETRY_MAX", "    7  a source or a sink failed for good"] {
             assert!(long.contains(words), "no {words:?} in:\n{long}");

@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 mod descriptors;
 mod doctor;
+mod generate;
 mod look;
 mod process;
 mod recv;
@@ -16,6 +17,9 @@ mod run;
 mod sample;
 mod send;
 mod session;
+
+pub(crate) use self::process::Process;
+pub(crate) use self::run::Reload;
 
 use std::io::{self, Write};
 
@@ -61,6 +65,8 @@ pub(crate) async fn run(invocation: Invocation) -> anyhow::Result<Exit> {
             warn_all(&settings.connection, log.quiet);
             doctor::run(settings).await
         }
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::Status(args) => look::status(args).await,
         Command::Top(args) => look::top(args).await,
         Command::Sessions(args) => look::sessions(args).await,

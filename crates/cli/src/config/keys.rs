@@ -33,6 +33,9 @@ pub(crate) struct Key {
 /// Not settings: they say what to do, not how; `ADDR` is `--listen`.
 const ACTS: [&str; 6] = ["help", "version", "config", "attach", "detached", "address"];
 
+/// Commands that are asked once and have no settings.
+const QUESTIONS: [&str; 2] = ["completions", "man"];
+
 /// Only the far side of ssh knows it.
 const OF_ATTACH: &str = "attach-linger";
 
@@ -120,6 +123,7 @@ impl Key {
 pub(crate) fn command_tables() -> Vec<Scope> {
     let others = definition().get_subcommands().filter(|sub| {
         !["send", "recv", "run"].contains(&sub.get_name())
+            && !QUESTIONS.contains(&sub.get_name())
             && !sub.has_subcommands()
             && sub.get_arguments().filter_map(Key::of).any(|key| !of_process(key.id()))
     });
@@ -222,7 +226,9 @@ mod tests {
             commands.extend(
                 command.get_subcommands().map(|sub| (sub, top && command.get_name() == "p2")),
             );
-            for arg in command.get_arguments() {
+            let asked = QUESTIONS.contains(&command.get_name());
+            let own = |arg: &&Arg| !asked || of_process(arg.get_id().as_str());
+            for arg in command.get_arguments().filter(own) {
                 let Some(long) = arg.get_long().filter(|long| !ACTS.contains(long)) else {
                     continue;
                 };

@@ -12,9 +12,10 @@ use super::search;
 use super::toml::Value;
 use crate::args::{Cli, Command};
 use crate::error::UserError;
+use crate::service::Limits;
 use crate::settings::{
     ConnectionSettings, EventsTarget, LogSettings, MetricsSettings, OutputSettings, RecvSettings,
-    SendSettings, SourceOrigin, SourceSpec, StdinKind,
+    RetrySettings, SendSettings, SourceOrigin, SourceSpec, StdinKind,
 };
 use crate::sink::escape_text;
 
@@ -282,6 +283,24 @@ impl Plan {
     pub(crate) fn patience(&self) -> Duration {
         let drains = self.members.iter().map(|member| member.connection().drain_timeout);
         drains.max().unwrap_or_default()
+    }
+}
+
+impl Plan {
+    /// How long any of its sessions may be without a sign of progress.
+    pub(crate) fn limits(&self) -> Limits {
+        let none = Limits::default();
+        self.members.iter().fold(none, |limits, member| {
+            let retry = match &member.task {
+                Task::Send(send) => send.retry,
+                Task::Recv(_) => RetrySettings::default(),
+            };
+            limits.or(Limits {
+                silence: member.connection().heartbeat_timeout,
+                attempt: retry.connect_timeout,
+                wait: retry.backoff.max,
+            })
+        })
     }
 }
 

@@ -180,6 +180,12 @@ impl Hub {
         self.0.shelves().sessions.values().cloned().collect()
     }
 
+    /// Whether nothing runs, not yet or no longer.
+    pub(crate) fn is_empty(&self) -> bool {
+        let shelves = self.0.shelves();
+        shelves.sessions.is_empty() && shelves.listeners.is_empty()
+    }
+
     /// The figures of each listener, with its address.
     pub(crate) fn listeners(&self) -> Vec<(String, ServerStats)> {
         let listeners: Vec<Listener> = self.0.shelves().listeners.values().cloned().collect();

@@ -16,6 +16,7 @@ use crate::config::{Member, Plan, Recipe, What};
 use crate::control::{Actions, Control};
 use crate::exit::Exit;
 use crate::logging;
+use crate::service::Service;
 use crate::signal::Signals;
 
 /// Runs it until its end. The exit code is the worst of the members'.
@@ -29,6 +30,7 @@ pub(crate) async fn run(recipe: Recipe, plan: Plan) -> anyhow::Result<Exit> {
     process.reloads.call(|reload| tracing::info!(?reload, "the file is read again"));
     let actions = Actions::new(&process.hub, plan.patience());
     let _control = Control::start(&plan.output.control, &actions, &process.report).await;
+    let _service = Service::start(&process, plan.limits());
     let asked = Arc::new(Notify::new());
     listen_to(&actions, recipe.source.path().is_some().then(|| Arc::clone(&asked)));
     let mut crew = Crew::new(process.clone(), recipe.what == What::All);
