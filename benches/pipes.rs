@@ -2,7 +2,7 @@
 //! `zstd -1` and `lz4 -1` in a pipe over the same kind of socket.
 //!
 //! ```text
-//! cargo bench --bench pipes --features full -- [CODEC...] [--rounds N] [--scale F]
+//! cargo bench --bench pipes --features full -- [CODEC...] [--rounds N] [--scale F] [--json FILE]
 //! ```
 //!
 //! - *pipe*: MB/s (10^6 raw bytes) from the start of the sender to the end of the receiver, which
@@ -44,6 +44,7 @@ struct Settings {
     only: Vec<String>,
     rounds: usize,
     scale: f64,
+    json: Option<PathBuf>,
 }
 
 /// Medians of MB/s, and of seconds where said.
@@ -54,6 +55,16 @@ struct Row {
     without_start: f64,
     alone: Option<f64>,
     tool: Option<f64>,
+}
+
+impl Row {
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "file": self.file, "codec": self.codec, "pipe_mb_per_s": self.pipe,
+            "without_start_mb_per_s": self.without_start, "codec_mb_per_s": self.alone,
+            "tool_mb_per_s": self.tool,
+        })
+    }
 }
 
 fn main() {
@@ -84,6 +95,11 @@ fn main() {
         }
     }
     table(&rows);
+    if let Some(path) = &settings.json {
+        let rows: Vec<_> = rows.iter().map(Row::json).collect();
+        let answer = serde_json::json!({ "rounds": settings.rounds, "rows": rows });
+        std::fs::write(path, format!("{answer:#}\n")).expect("a file that can be written");
+    }
 }
 
 struct Source<'a> {
@@ -169,7 +185,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 fn settings() -> Settings {
-    let mut settings = Settings { only: Vec::new(), rounds: 3, scale: 1.0 };
+    let mut settings = Settings { only: Vec::new(), rounds: 3, scale: 1.0, json: None };
     let (mut bench, mut test) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -177,6 +193,7 @@ fn settings() -> Settings {
             "--bench" => bench = true,
             "--test" => test = true,
             "--rounds" => settings.rounds = number(&argument, arguments.next()),
+            "--json" => settings.json = arguments.next().map(PathBuf::from),
             "--scale" => settings.scale = number(&argument, arguments.next()),
             flag if flag.starts_with('-') => eprintln!("pipes: {flag} is not known here"),
             _ => settings.only.push(argument),

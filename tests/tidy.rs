@@ -344,7 +344,9 @@ fn the_readme_tells_how_this_is_tested() {
 #[test]
 fn links_in_the_documents_lead_somewhere() {
     let mut wrong = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    {
         let Ok(text) = fs::read_to_string(root().join(document)) else {
             wrong.push(format!("{document} is missing"));
             continue;
