@@ -42,18 +42,22 @@ async fn end(name: &str, process: Option<&str>) -> anyhow::Result<Exit> {
             let has = |session: &crate::status::SessionStatus| {
                 session.name == name || format!("#{}", session.number) == name
             };
-            if status.sessions.iter().any(has) {
-                holders.push((status.pid, found));
+            if let Some(session) = status.sessions.iter().find(|session| has(session)) {
+                holders.push((session.side == "recv", status.pid, found));
             }
         }
+    }
+    // With both ends on this machine, it is the receiver's that can be dropped.
+    if holders.iter().any(|(receives, ..)| *receives) {
+        holders.retain(|(receives, ..)| *receives);
     }
     match &holders[..] {
         [] => Err(refused(format!("there is no session {}", escape_text(name)))
             .hint("`p2 sessions list` shows them")
             .into()),
-        [(_, found)] => ask(found, name).await,
+        [(.., found)] => ask(found, name).await,
         several => {
-            let pids: Vec<String> = several.iter().map(|(pid, _)| pid.to_string()).collect();
+            let pids: Vec<String> = several.iter().map(|(_, pid, _)| pid.to_string()).collect();
             Err(refused(format!(
                 "several processes have a session {}: {}",
                 escape_text(name),
