@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Instant,
 };
 
@@ -23,12 +26,22 @@ pub(crate) type Outcome = Result<Arc<SessionSummary>, SessionError>;
 /// Events an observer may be behind before it misses the oldest.
 const EVENTS: usize = 256;
 
+/// How urgently the writer was called since it last looked.
+struct Call;
+
+impl Call {
+    const NONE: u8 = 0;
+    const SOON: u8 = 1;
+    const AT_ONCE: u8 = 2;
+}
+
 /// One session, shared by its handles and the tasks of its links.
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) staging: Staging,
     /// The writer has something to do, or its timer has moved.
     pub(crate) work: Notify,
+    call: AtomicU8,
     /// The peer opened a stream.
     pub(crate) arrivals: Notify,
     /// A stream can be opened again.
@@ -50,6 +63,7 @@ impl Shared {
             state: Mutex::new(State::new(session, name)),
             staging: Staging::default(),
             work: Notify::new(),
+            call: AtomicU8::new(Call::NONE),
             arrivals: Notify::new(),
             openings: Notify::new(),
             hung_up: Notify::new(),
@@ -65,6 +79,30 @@ impl Shared {
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let (result, owing) = self.with_deferring(act);
         if owing.is_some() {
+            self.wake_writer();
+        }
+        result
+    }
+
+    /// Whether what the writer was called for may wait until others had their turn.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.call.swap(Call::NONE, Ordering::Relaxed) == Call::SOON
+    }
+
+    /// There is something for the writer to do, at once.
+    pub(crate) fn wake_writer(&self) {
+        self.call.store(Call::AT_ONCE, Ordering::Relaxed);
+        self.work.notify_one();
+    }
+
+    /// The same for a reader, whose credit may wait until other readers had their turn: what they
+    /// have to say goes out together.
+    pub(crate) fn with_as_reader<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        let (result, owing) = self.with_deferring(act);
+        if owing.is_some() {
+            let (none, soon) = (Call::NONE, Call::SOON);
+            // Whoever called more urgently before is still heard.
+            let _ = self.call.compare_exchange(none, soon, Ordering::Relaxed, Ordering::Relaxed);
             self.work.notify_one();
         }
         result

@@ -186,7 +186,7 @@ impl Reader {
 /// What the reader left for later is for the writer now.
 fn tell_writer(shared: &Shared, owing: &mut bool) {
     if std::mem::take(owing) {
-        shared.work.notify_one();
+        shared.wake_writer();
     }
 }
 

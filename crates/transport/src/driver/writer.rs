@@ -12,6 +12,7 @@ use p2_frame::Frame;
 use p2_mux::{Time, Transmit};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
+    task::yield_now,
     time::{Instant, Sleep, sleep, timeout},
 };
 
@@ -143,6 +144,9 @@ impl Writer {
             () = shared.work.notified() => {}
             () = alarm.rings(*wake_at) => {}
         }
+        if shared.may_wait() {
+            yield_now().await;
+        }
     }
 
     /// Writes everything out. Each write that moves something starts the stall time anew; the
@@ -198,7 +202,7 @@ impl Watch {
                 () = self.alarm.rings(wake_at) => {
                     // What it wants to say has to wait for this step, and is not forgotten.
                     if let (_, Some(_)) = self.look(|_, _| ())? {
-                        self.shared.work.notify_one();
+                        self.shared.wake_writer();
                     }
                 }
             }

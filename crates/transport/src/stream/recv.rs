@@ -139,7 +139,10 @@ impl RecvStream {
     /// well.
     pub fn acknowledge(&mut self, offset: u64) {
         let id = self.handle.id;
-        self.handle.connection.shared().with(|s| s.session.acknowledge(clock::now(), id, offset));
+        self.handle
+            .connection
+            .shared()
+            .with_as_reader(|s| s.session.acknowledge(clock::now(), id, offset));
     }
 
     /// `true`: bytes count as acknowledged by [`acknowledge`](Self::acknowledge) only, not by
@@ -158,7 +161,7 @@ impl RecvStream {
         }
         let turn = ready!(poll_proceed(cx));
         let id = self.handle.id;
-        let read = self.handle.connection.shared().with(|state| {
+        let read = self.handle.connection.shared().with_as_reader(|state| {
             match state.session.read(clock::now(), id, max) {
                 Ok(Read::Blocked) => {
                     state.wakers(id).on_read(cx);

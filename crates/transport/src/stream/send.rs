@@ -174,7 +174,7 @@ impl SendStream {
         let shared = self.handle.connection.shared();
         let staged = self.stage.as_ref().and_then(|stage| shared.staging.gather(stage, data));
         if staged == Some(true) {
-            shared.work.notify_one();
+            shared.wake_writer();
         }
         let gathered = staged.map_or(0, |_| data.len());
         self.written = self.written.saturating_add(gathered as u64);
