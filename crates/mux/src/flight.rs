@@ -23,7 +23,7 @@ const LAG: u64 = limits::RECEIPT_EVERY;
 const SLACK: Duration = Duration::from_millis(2);
 const SLACK_MOST: u64 = 1 << 20;
 /// The most bytes of it while short messages pass beside bulk: they would wait behind it.
-const SLACK_BRISK: u64 = 64 << 10;
+const SLACK_BRISK: u64 = 160 << 10;
 /// For how long after a short message the queue is kept that short.
 const BRISK_FOR: Duration = Duration::from_millis(50);
 /// With less in flight than this a short message waits for nothing to speak of.
@@ -37,6 +37,8 @@ const PROBE_EVERY: u32 = 8;
 const PROBE_MOST: Duration = Duration::from_millis(10);
 /// A round trip older than this is measured anew, with a link that was drained for it.
 const ROUND_TRIP_AGE: Duration = Duration::from_secs(10);
+/// A rate is taken over no less than this.
+const PERIOD: Duration = Duration::from_millis(1);
 /// A maximum rate is forgotten after one to two of these.
 const RATE_AGE: Duration = Duration::from_secs(2);
 /// Bytes between two marks, and marks kept: they cover 8 MiB at least.
@@ -57,12 +59,23 @@ struct Mark {
     in_flight: u64,
 }
 
+/// What was delivered since some time.
+#[derive(Debug, Clone, Copy)]
+struct Period {
+    since: Time,
+    delivered: u64,
+    /// The application had nothing more at some time.
+    limited: bool,
+}
+
 /// Means over some eight samples with little in flight.
 #[derive(Debug, Clone, Copy)]
 struct RoundTrip {
     time: Duration,
     /// What was in flight up to the receipted byte: that it takes its time to pass is our doing.
     bytes: u64,
+    /// The shortest of them.
+    least: Duration,
     /// When it was last measured or confirmed.
     at: Time,
 }
@@ -71,6 +84,7 @@ impl RoundTrip {
     fn add(&mut self, now: Time, sample: Duration, bytes: u64) {
         self.time = self.time.saturating_mul(7).saturating_add(sample) / 8;
         self.bytes = self.bytes.saturating_mul(7).saturating_add(bytes) / 8;
+        self.least = self.least.min(sample);
         self.at = now;
     }
 
@@ -97,6 +111,7 @@ pub(crate) struct Flight {
     /// Bytes per second: the maximum of this period and of the one before.
     rate: (u64, u64),
     rate_since: Time,
+    period: Period,
     /// The link is being emptied to measure the round trip anew.
     draining: bool,
     startup: Startup,
@@ -155,6 +170,7 @@ impl Flight {
             round_trip: None,
             rate: (0, 0),
             rate_since: now,
+            period: Period { since: now, delivered: 0, limited: false },
             draining: false,
             startup: Startup {
                 full: false,
@@ -271,7 +287,7 @@ impl Flight {
         *shortest = sample.min(*shortest);
         if mark.in_flight <= SHALLOW {
             let bytes = mark.in_flight.saturating_sub(mark.sent.saturating_sub(received));
-            let first = RoundTrip { time: sample, bytes, at: now };
+            let first = RoundTrip { time: sample, bytes, least: sample, at: now };
             self.round_trip.get_or_insert(first).add(now, sample, bytes);
             self.draining = false;
             return;
@@ -287,12 +303,27 @@ impl Flight {
     }
 
     fn sample_rate(&mut self, now: Time, mark: Mark, received: u64) {
-        let span = now.since(mark.delivered_at).max(now.since(mark.at)).as_nanos().max(1);
-        let bytes = u128::from(received.saturating_sub(mark.delivered));
+        self.period.limited |= mark.limited;
+        let span = now.since(mark.delivered_at).max(now.since(mark.at));
+        let (span, delivered, limited) = if span >= PERIOD {
+            (span, mark.delivered, mark.limited)
+        } else {
+            // Receipts of a near peer come in bursts: what one of them tells of so short a time is
+            // how fast it reads what has piled up.
+            let Period { since, delivered, limited } = self.period;
+            let span = now.since(since);
+            if span < PERIOD {
+                return;
+            }
+            self.period = Period { since: now, delivered: received, limited: false };
+            (span, delivered, limited)
+        };
+        let bytes = u128::from(received.saturating_sub(delivered));
+        let span = span.as_nanos().max(1);
         let rate =
             u64::try_from(bytes.saturating_mul(1_000_000_000).checked_div(span).unwrap_or(0))
                 .unwrap_or(u64::MAX);
-        if mark.limited && rate <= self.rate.0.max(self.rate.1) {
+        if limited && rate <= self.rate.0.max(self.rate.1) {
             return;
         }
         if now.since(self.rate_since) > RATE_AGE {
@@ -312,6 +343,8 @@ impl Flight {
             let own = own.checked_div(u128::from(rate)).unwrap_or(0);
             let own = Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX));
             let path = rtt.time.saturating_sub(own);
+            // Where messages wait, what a round trip is beyond the shortest one is mostly waiting.
+            let path = if self.is_brisk() { path.min(rtt.least.max(path / 4)) } else { path };
             // All that is sent beyond the pipe's capacity is a queue for urgent bytes.
             if self.startup.rounds % PROBE_EVERY == 0 {
                 path.saturating_add((path / 4).min(PROBE_MOST))
