@@ -119,9 +119,10 @@ fn synced_files_arrive_too_and_belong_to_their_owner_alone() {
 fn a_name_with_dots_and_slashes_stays_in_the_directory() {
     let env = Env::new();
     fs::create_dir(env.path("deep")).expect("a directory");
-    let (receiver, address) = env.recv(&["--once", "--dir=deep/out"]);
-    let mut sender =
-        env.p2(&["send", &address, "--stdin=../../x", "--session=../../s"]).pipe().start();
+    let (receiver, address) = env.recv(&["--once", "--dir=deep/out", "--control=off"]);
+    let sender =
+        env.p2(&["send", &address, "--stdin=../../x", "--session=../../s", "--control=off"]);
+    let mut sender = sender.pipe().start();
     sender.write(b"hello\n");
     sender.wait().receipt();
     receiver.wait().receipt();
