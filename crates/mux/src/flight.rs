@@ -35,8 +35,11 @@ const SHALLOW: u64 = FIRST + (68 << 10);
 const PROBE_EVERY: u32 = 8;
 /// An urgent byte does not wait longer than this for such a trial.
 const PROBE_MOST: Duration = Duration::from_millis(10);
-/// A round trip older than this is measured anew, with a link that was drained for it.
-const ROUND_TRIP_AGE: Duration = Duration::from_secs(10);
+/// A round trip that nothing has confirmed for this long is measured anew, with a link that was
+/// drained for it: either there is a queue that is not ours, or the path has become longer.
+const ROUND_TRIP_AGE: Duration = Duration::from_secs(3);
+/// The shortest round trip is forgotten after one to two of these.
+const LEAST_AGE: Duration = Duration::from_secs(10);
 /// A rate is taken over no less than this.
 const PERIOD: Duration = Duration::from_millis(1);
 /// A maximum rate is forgotten after one to two of these.
@@ -57,6 +60,8 @@ struct Mark {
     limited: bool,
     /// What was in flight when it was set.
     in_flight: u64,
+    /// Bytes up to this one went out before `begun`.
+    from: u64,
 }
 
 /// What was delivered since some time.
@@ -74,8 +79,9 @@ struct RoundTrip {
     time: Duration,
     /// What was in flight up to the receipted byte: that it takes its time to pass is our doing.
     bytes: u64,
-    /// The shortest of them.
-    least: Duration,
+    /// The shortest of this period and of the one before.
+    least: (Duration, Duration),
+    least_since: Time,
     /// When it was last measured or confirmed.
     at: Time,
 }
@@ -84,8 +90,16 @@ impl RoundTrip {
     fn add(&mut self, now: Time, sample: Duration, bytes: u64) {
         self.time = self.time.saturating_mul(7).saturating_add(sample) / 8;
         self.bytes = self.bytes.saturating_mul(7).saturating_add(bytes) / 8;
-        self.least = self.least.min(sample);
+        if now.since(self.least_since) > LEAST_AGE {
+            self.least = (sample, self.least.0);
+            self.least_since = now;
+        }
+        self.least.0 = self.least.0.min(sample);
         self.at = now;
+    }
+
+    fn shortest(&self) -> Duration {
+        self.least.0.min(self.least.1)
     }
 
     /// Longer than this, and it waits in a queue.
@@ -103,8 +117,8 @@ pub(crate) struct Flight {
     marks: VecDeque<Mark>,
     mark_every: u64,
     marked: u64,
-    /// When the first byte after the last mark went out.
-    begun: Option<Time>,
+    /// When the first byte after the last mark went out, and how many went before it.
+    begun: Option<(Time, u64)>,
     /// The application had nothing more: rates measured now say nothing about the link.
     limited: bool,
     round_trip: Option<RoundTrip>,
@@ -213,15 +227,16 @@ impl Flight {
 
     /// `bytes` went out; `limited` when nothing more was waiting.
     pub(crate) fn sent(&mut self, now: Time, bytes: u64, limited: bool) {
+        let before = self.sent;
         self.sent = self.sent.saturating_add(bytes);
         self.limited = limited;
         self.brisk_until = self.brisk_until.filter(|until| now < *until);
         // What trickled out before a large batch says nothing of it.
-        let begun = match self.begun {
+        let (begun, from) = match self.begun {
             Some(begun) if bytes < self.mark_every => begun,
-            _ => now,
+            _ => (now, before),
         };
-        self.begun = Some(begun);
+        self.begun = Some((begun, from));
         if self.sent.saturating_sub(self.marked) < self.mark_every {
             return;
         }
@@ -233,6 +248,8 @@ impl Flight {
                 keep
             });
             self.mark_every = self.mark_every.saturating_mul(2);
+        } else if self.marks.len() < MARKS / 4 && self.mark_every > MARK_EVERY {
+            self.mark_every /= 2;
         }
         self.marked = self.sent;
         self.begun = None;
@@ -244,6 +261,7 @@ impl Flight {
             delivered_at: self.delivered_at,
             limited,
             in_flight: self.in_flight(),
+            from,
         });
     }
 
@@ -279,6 +297,10 @@ impl Flight {
     /// algorithm in a proxy), the shortest round trip says nothing about the usual one, and a cap
     /// made from it would starve the link. PING is such a small write, so it does not count here.
     fn sample_round_trip(&mut self, now: Time, mark: Mark, received: u64) {
+        if received <= mark.from {
+            // The receipt is for bytes that went out before it was begun.
+            return;
+        }
         let sample = now.since(mark.begun);
         if mark.at.since(mark.begun) > sample / 8 {
             return;
@@ -287,9 +309,7 @@ impl Flight {
         *shortest = sample.min(*shortest);
         if mark.in_flight <= SHALLOW {
             let bytes = mark.in_flight.saturating_sub(mark.sent.saturating_sub(received));
-            let first = RoundTrip { time: sample, bytes, least: sample, at: now };
-            self.round_trip.get_or_insert(first).add(now, sample, bytes);
-            self.draining = false;
+            self.shallow(now, sample, bytes);
             return;
         }
         match &mut self.round_trip {
@@ -298,7 +318,27 @@ impl Flight {
                 rtt.at = now;
             }
             Some(rtt) if now.since(rtt.at) <= ROUND_TRIP_AGE => {}
-            _ => self.draining = true,
+            _ => {
+                // What little is in flight from now on must be marked as densely.
+                self.mark_every = MARK_EVERY;
+                self.draining = true;
+            }
+        }
+    }
+
+    /// A round trip of the path's own was measured, with `bytes` ahead of the receipted one.
+    fn shallow(&mut self, now: Time, sample: Duration, bytes: u64) {
+        let drained = std::mem::take(&mut self.draining);
+        let (time, least) = (sample, (sample, sample));
+        let fresh = RoundTrip { time, bytes, least, least_since: now, at: now };
+        match &mut self.round_trip {
+            Some(rtt) if drained && sample > rtt.long().saturating_add(rtt.time / 4) => {
+                // Another path: what was known of the old one is in the way.
+                *rtt = fresh;
+                self.startup = Startup::default();
+            }
+            Some(rtt) => rtt.add(now, sample, bytes),
+            none => *none = Some(fresh),
         }
     }
 
@@ -344,10 +384,12 @@ impl Flight {
             let own = Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX));
             let path = rtt.time.saturating_sub(own);
             // Where messages wait, what a round trip is beyond the shortest one is mostly waiting.
-            let path = if self.is_brisk() { path.min(rtt.least.max(path / 4)) } else { path };
+            let path = if self.is_brisk() { path.min(rtt.shortest().max(path / 4)) } else { path };
             // All that is sent beyond the pipe's capacity is a queue for urgent bytes.
             if self.startup.rounds % PROBE_EVERY == 0 {
-                path.saturating_add((path / 4).min(PROBE_MOST))
+                // Beyond the whole round trip: where the cap is what limits, less is in flight than
+                // `rate` alone explains, and only this finds out.
+                rtt.time.saturating_add((rtt.time / 4).min(PROBE_MOST))
             } else {
                 path
             }
@@ -411,10 +453,75 @@ mod tests {
         (Duration::from_secs_f64(high as f64 / rate as f64), share)
     }
 
+    /// A pipe that changes: `at` tells rate and round trip for a millisecond. Returns the share of
+    /// it that was used in the last five seconds.
+    fn simulate_changing(
+        at: impl Fn(u64) -> (u64, Duration),
+        frame: u64,
+        messages: bool,
+        seconds: u64,
+    ) -> f64 {
+        let step = Duration::from_micros(100);
+        let mut now = Time::default();
+        let mut flight = Flight::new(now);
+        let (mut queue, mut served, mut receipted) = (0u64, 0u64, 0u64);
+        let (mut used, mut could) = (0u64, 0u64);
+        let mut receipts: VecDeque<(Time, u64)> = VecDeque::new();
+        for tick in 0..seconds * 10_000 {
+            now = now + step;
+            let (rate, rtt) = at(tick / 10);
+            let room = flight.room().min(256 << 10);
+            if room > 0 {
+                let bytes = room.div_ceil(frame) * frame;
+                flight.sent(now, bytes, false);
+                queue += bytes;
+            }
+            if messages && tick % 200 == 0 {
+                flight.message(now);
+            }
+            let out = queue.min(rate / 10_000);
+            queue -= out;
+            served += out;
+            if served - receipted >= LAG {
+                receipted = served;
+                receipts.push_back((now + rtt, served));
+            }
+            while receipts.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, received) = receipts.pop_front().unwrap();
+                assert!(flight.receipt(now, received));
+            }
+            if tick >= (seconds - 5) * 10_000 {
+                used += out;
+                could += rate / 10_000;
+            }
+        }
+        used as f64 / could as f64
+    }
+
+    #[test]
+    fn a_link_that_was_worse_for_a_while_or_has_become_longer_is_filled_again() {
+        let ms = Duration::from_millis;
+        for frame in [16 << 10, (64 << 10) + 28] {
+            for messages in [false, true] {
+                let what = format!("frames of {frame}, messages {messages}");
+                let dip =
+                    |at| (if (5_000..11_000).contains(&at) { 1 << 20 } else { 12_500_000 }, ms(60));
+                let share = simulate_changing(dip, frame, messages, 35);
+                assert!(share > 0.8, "after a dip, {what}: {share:.2} of the link used");
+                let longer = |at| (12_500_000, ms(if at < 5_000 { 20 } else { 60 }));
+                let share = simulate_changing(longer, frame, messages, 60);
+                assert!(share > 0.8, "a longer path, {what}: {share:.2} of the link used");
+                let far = |at| (125_000_000, ms(if at < 10_000 { 100 } else { 140 }));
+                let share = simulate_changing(far, frame, messages, 60);
+                assert!(share > 0.8, "a fat and longer path, {what}: {share:.2} of the link used");
+            }
+        }
+    }
+
     #[test]
     fn a_link_is_kept_full_with_a_short_queue_whatever_a_frame_holds() {
         for (megabits, rtt, most) in
-            [(100, 0.2, 12), (100, 20.0, 12), (1000, 0.2, 8), (1000, 10.0, 8), (1000, 100.0, 16)]
+            [(100, 0.2, 14), (100, 20.0, 14), (1000, 0.2, 8), (1000, 10.0, 8), (1000, 100.0, 16)]
         {
             for frame in [4 << 10, 16 << 10, (64 << 10) + 28] {
                 let rtt = Duration::from_secs_f64(rtt / 1e3);
