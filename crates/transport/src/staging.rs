@@ -111,10 +111,8 @@ impl Staging {
     pub(crate) fn opening(&self, session: &mut Session) {
         if self.any.load(Ordering::Acquire) {
             self.any.store(false, Ordering::SeqCst);
-            let next = || self.lock().pop();
-            while let Some(stage) = next() {
-                stage.settle(session);
-            }
+            let stages = std::mem::take(&mut *self.lock());
+            stages.iter().for_each(|stage| stage.settle(session));
         }
     }
 

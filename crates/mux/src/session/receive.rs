@@ -40,6 +40,9 @@ pub struct DecodeJob {
     pub raw_len: u32,
     /// The encoded bytes.
     pub payload: Bytes,
+    /// A frame's worth of this stream waits for its reader already: memory that the payload shares
+    /// with others would be held for long.
+    pub behind: bool,
 }
 
 impl Session {
@@ -114,6 +117,7 @@ impl Session {
         if recv.is_over() {
             return Ok(Received::Done);
         }
+        let behind = recv.unread() >= u64::from(limits::MAX_FRAME);
         recv.expect(data.offset, data.raw_len).map_err(|what| protocol(KIND, Some(id), what))?;
         stream.frames_received = stream.frames_received.saturating_add(1);
         stream.wire_received = stream.wire_received.saturating_add(wire);
@@ -128,6 +132,7 @@ impl Session {
             restart: data.restart,
             raw_len: data.raw_len,
             payload: data.payload,
+            behind,
         }))
     }
 

@@ -53,8 +53,12 @@ impl Blocks {
         };
         block.extend_from_slice(input);
         let mut old = std::mem::replace(input, block);
-        if self.large && self.busy && self.spares.len() < SPARES {
+        if self.large && self.busy {
             old.clear();
+            if self.spares.len() >= SPARES {
+                // Somebody holds it for long.
+                self.spares.remove(0);
+            }
             self.spares.push(old);
         }
         self.large = self.busy;
@@ -74,7 +78,7 @@ impl Blocks {
     /// A block of which nobody holds a slice any more.
     fn spare(&mut self) -> Option<BytesMut> {
         let free = self.spares.iter_mut().position(|spare| spare.try_reclaim(LARGE))?;
-        Some(self.spares.swap_remove(free))
+        Some(self.spares.remove(free))
     }
 }
 

@@ -13,9 +13,13 @@ use super::pool;
 /// Raw payloads below this are copied out of the link's buffer: kept as slices, a few bytes that
 /// nobody reads would hold all of it.
 const COPIED: usize = 16 * 1024;
+/// The same for a stream whose reader is behind: all but the largest.
+const WHOLE: usize = 64 * 1024;
 /// Raw payloads of one stream that come together share allocations of at most this size.
 const ARENA: usize = 4 * 1024;
 
+/// Places for payloads that a lane keeps: thousands of short ones may come at once.
+const KEPT_JOBS: usize = 64;
 /// Lanes kept for streams that have none at the moment.
 const SPARES: usize = 16;
 
@@ -137,6 +141,9 @@ impl Decoders {
                 give(id, offset, bytes);
             }
             lane.cost = 0;
+            if lane.jobs.capacity() > KEPT_JOBS {
+                (lane.jobs, lane.done) = (Vec::new(), Vec::new());
+            }
             match lane.failure.take() {
                 Some((_, error @ CodecError::Budget { .. })) => {
                     lane.starved = true;
@@ -163,6 +170,11 @@ impl Decoders {
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.lanes.remove(&stream);
     }
+}
+
+/// Below which length a raw payload is copied.
+fn copied(job: &DecodeJob) -> usize {
+    if job.behind { WHOLE } else { COPIED }
 }
 
 #[derive(Debug)]
@@ -204,7 +216,7 @@ impl pool::Lane for Lane {
         for job in jobs.drain(..) {
             self.stream = Some(job.stream);
             match self.decoder.decode(job.codec, job.restart, &job.payload, job.raw_len) {
-                Ok(bytes) if job.codec == CodecId::NONE && bytes.len() < COPIED => {
+                Ok(bytes) if job.codec == CodecId::NONE && bytes.len() < copied(&job) => {
                     if arena.capacity() < bytes.len() {
                         arena.reserve(bytes.len().max(small.min(ARENA)));
                     }

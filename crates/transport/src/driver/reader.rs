@@ -156,6 +156,10 @@ impl Reader {
         if self.decoders.is_idle() {
             return Ok(());
         }
+        if self.decoders.queued() > 0 {
+            // Codecs take their time, and more so on threads that others keep busy.
+            tell_writer(&self.shared, &mut self.owing);
+        }
         self.decoders.run().await;
         let now = clock::now();
         let (epoch, decoders) = (self.epoch, &mut self.decoders);

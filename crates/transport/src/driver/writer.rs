@@ -201,7 +201,8 @@ impl Watch {
                 () = &mut stalled => return Err(End::Stalled("written")),
                 () = self.alarm.rings(wake_at) => {
                     // What it wants to say has to wait for this step, and is not forgotten.
-                    if let (_, Some(_)) = self.look(|_, _| ())? {
+                    let armed = |state: &mut State, _| state.armed = state.session.timeout();
+                    if let (_, Some(_)) = self.look(armed)? {
                         self.shared.wake_writer();
                     }
                 }

@@ -190,7 +190,11 @@ impl SendStream {
         write: impl FnOnce(&mut Session, StreamId) -> Result<Taken, p2_mux::StreamError>,
     ) -> Poll<Result<usize, StreamError>> {
         let id = self.handle.id;
-        let stage = small.then(|| &*self.stage.get_or_insert_with(|| Stage::new(id)));
+        if small {
+            self.stage.get_or_insert_with(|| Stage::new(id));
+        }
+        // A large write uses up what small ones were promised.
+        let stage = self.stage.as_ref();
         let poll =
             self.handle.connection.shared().with(|state| match write(&mut state.session, id) {
                 Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
