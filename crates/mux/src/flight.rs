@@ -7,11 +7,14 @@
 //! again is allowed until the rate stops growing, and after that a quarter more in one round of
 //! eight, to find out whether the link has become faster.
 
+mod round_trip;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::limits;
 use crate::time::Time;
+use round_trip::RoundTrip;
 
 /// In flight before anything was measured.
 const FIRST: u64 = (32 << 10) + LAG;
@@ -38,8 +41,6 @@ const PROBE_MOST: Duration = Duration::from_millis(10);
 /// A round trip that nothing has confirmed for this long is measured anew, with a link that was
 /// drained for it: either there is a queue that is not ours, or the path has become longer.
 const ROUND_TRIP_AGE: Duration = Duration::from_secs(3);
-/// The shortest round trip is forgotten after one to two of these.
-const LEAST_AGE: Duration = Duration::from_secs(10);
 /// A rate is taken over no less than this.
 const PERIOD: Duration = Duration::from_millis(1);
 /// A maximum rate is forgotten after one to two of these.
@@ -71,41 +72,6 @@ struct Period {
     delivered: u64,
     /// The application had nothing more at some time.
     limited: bool,
-}
-
-/// Means over some eight samples with little in flight.
-#[derive(Debug, Clone, Copy)]
-struct RoundTrip {
-    time: Duration,
-    /// What was in flight up to the receipted byte: that it takes its time to pass is our doing.
-    bytes: u64,
-    /// The shortest of this period and of the one before.
-    least: (Duration, Duration),
-    least_since: Time,
-    /// When it was last measured or confirmed.
-    at: Time,
-}
-
-impl RoundTrip {
-    fn add(&mut self, now: Time, sample: Duration, bytes: u64) {
-        self.time = self.time.saturating_mul(7).saturating_add(sample) / 8;
-        self.bytes = self.bytes.saturating_mul(7).saturating_add(bytes) / 8;
-        if now.since(self.least_since) > LEAST_AGE {
-            self.least = (sample, self.least.0);
-            self.least_since = now;
-        }
-        self.least.0 = self.least.0.min(sample);
-        self.at = now;
-    }
-
-    fn shortest(&self) -> Duration {
-        self.least.0.min(self.least.1)
-    }
-
-    /// Longer than this, and it waits in a queue.
-    fn long(&self) -> Duration {
-        self.time.saturating_add(self.time / 16).saturating_add(SLACK * 2)
-    }
 }
 
 /// The account of one link.
@@ -329,8 +295,7 @@ impl Flight {
     /// A round trip of the path's own was measured, with `bytes` ahead of the receipted one.
     fn shallow(&mut self, now: Time, sample: Duration, bytes: u64) {
         let drained = std::mem::take(&mut self.draining);
-        let (time, least) = (sample, (sample, sample));
-        let fresh = RoundTrip { time, bytes, least, least_since: now, at: now };
+        let fresh = RoundTrip::new(now, sample, bytes);
         match &mut self.round_trip {
             Some(rtt) if drained && sample > rtt.long().saturating_add(rtt.time / 4) => {
                 // Another path: what was known of the old one is in the way.
