@@ -377,24 +377,35 @@ fn bytes(rate: u64, time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// A pipe of `rate` bytes/s with `rtt`, filled with whole frames as fast as the cap allows for
-    /// `seconds`. Returns the 95th percentile of queueing delay and the share of the pipe that was
-    /// used, both after two seconds.
-    fn simulate(rate: u64, rtt: Duration, frame: u64, seconds: u64) -> (Duration, f64) {
+    /// A pipe that is filled with whole frames as fast as the cap allows for `seconds`; `at` tells its
+    /// rate in bytes/s and its round trip at a millisecond. Returns the 95th percentile of queueing
+    /// delay and the share of the pipe that was used, both after second `from`.
+    fn simulate(
+        at: impl Fn(u64) -> (u64, Duration),
+        frame: u64,
+        messages: bool,
+        from: u64,
+        seconds: u64,
+    ) -> (Duration, f64) {
         let step = Duration::from_micros(100);
-        let per_step = rate / 10_000;
         let mut now = Time::default();
         let mut flight = Flight::new(now);
-        let (mut queue, mut served, mut receipted, mut used) = (0u64, 0u64, 0u64, 0u64);
+        let (mut queue, mut served, mut receipted) = (0u64, 0u64, 0u64);
+        let (mut used, mut could) = (0u64, 0u64);
         let mut receipts: VecDeque<(Time, u64)> = VecDeque::new();
-        let mut queues = Vec::new();
+        let mut delays = Vec::new();
         for tick in 0..seconds * 10_000 {
             now = now + step;
+            let (rate, rtt) = at(tick / 10);
+            let per_step = rate / 10_000;
             let room = flight.room().min(256 << 10);
             if room > 0 {
                 let bytes = room.div_ceil(frame) * frame;
                 flight.sent(now, bytes, false);
                 queue += bytes;
+            }
+            if messages && tick % 200 == 0 {
+                flight.message(now);
             }
             let out = queue.min(per_step);
             queue -= out;
@@ -407,60 +418,14 @@ mod tests {
                 let (_, received) = receipts.pop_front().unwrap();
                 assert!(flight.receipt(now, received));
             }
-            if tick >= 20_000 {
-                queues.push(queue);
+            if tick >= from * 10_000 {
+                delays.push(Duration::from_secs_f64(queue as f64 / rate as f64));
                 used += out;
+                could += per_step;
             }
         }
-        let share = used as f64 / (queues.len() as u64 * per_step) as f64;
-        queues.sort_unstable();
-        let high = queues[queues.len() * 95 / 100];
-        (Duration::from_secs_f64(high as f64 / rate as f64), share)
-    }
-
-    /// A pipe that changes: `at` tells rate and round trip for a millisecond. Returns the share of
-    /// it that was used in the last five seconds.
-    fn simulate_changing(
-        at: impl Fn(u64) -> (u64, Duration),
-        frame: u64,
-        messages: bool,
-        seconds: u64,
-    ) -> f64 {
-        let step = Duration::from_micros(100);
-        let mut now = Time::default();
-        let mut flight = Flight::new(now);
-        let (mut queue, mut served, mut receipted) = (0u64, 0u64, 0u64);
-        let (mut used, mut could) = (0u64, 0u64);
-        let mut receipts: VecDeque<(Time, u64)> = VecDeque::new();
-        for tick in 0..seconds * 10_000 {
-            now = now + step;
-            let (rate, rtt) = at(tick / 10);
-            let room = flight.room().min(256 << 10);
-            if room > 0 {
-                let bytes = room.div_ceil(frame) * frame;
-                flight.sent(now, bytes, false);
-                queue += bytes;
-            }
-            if messages && tick % 200 == 0 {
-                flight.message(now);
-            }
-            let out = queue.min(rate / 10_000);
-            queue -= out;
-            served += out;
-            if served - receipted >= LAG {
-                receipted = served;
-                receipts.push_back((now + rtt, served));
-            }
-            while receipts.front().is_some_and(|(at, _)| *at <= now) {
-                let (_, received) = receipts.pop_front().unwrap();
-                assert!(flight.receipt(now, received));
-            }
-            if tick >= (seconds - 5) * 10_000 {
-                used += out;
-                could += rate / 10_000;
-            }
-        }
-        used as f64 / could as f64
+        delays.sort_unstable();
+        (delays[delays.len() * 95 / 100], used as f64 / could as f64)
     }
 
     #[test]
@@ -471,13 +436,13 @@ mod tests {
                 let what = format!("frames of {frame}, messages {messages}");
                 let dip =
                     |at| (if (5_000..11_000).contains(&at) { 1 << 20 } else { 12_500_000 }, ms(60));
-                let share = simulate_changing(dip, frame, messages, 35);
+                let (_, share) = simulate(dip, frame, messages, 30, 35);
                 assert!(share > 0.8, "after a dip, {what}: {share:.2} of the link used");
                 let longer = |at| (12_500_000, ms(if at < 5_000 { 20 } else { 60 }));
-                let share = simulate_changing(longer, frame, messages, 60);
+                let (_, share) = simulate(longer, frame, messages, 55, 60);
                 assert!(share > 0.8, "a longer path, {what}: {share:.2} of the link used");
                 let far = |at| (125_000_000, ms(if at < 10_000 { 100 } else { 140 }));
-                let share = simulate_changing(far, frame, messages, 60);
+                let (_, share) = simulate(far, frame, messages, 55, 60);
                 assert!(share > 0.8, "a fat and longer path, {what}: {share:.2} of the link used");
             }
         }
@@ -490,7 +455,7 @@ mod tests {
         {
             for frame in [4 << 10, 16 << 10, (64 << 10) + 28] {
                 let rtt = Duration::from_secs_f64(rtt / 1e3);
-                let (queue, share) = simulate(megabits * 125_000, rtt, frame, 15);
+                let (queue, share) = simulate(|_| (megabits * 125_000, rtt), frame, false, 2, 15);
                 let what = format!("{megabits} Mbit/s, {rtt:?}, frames of {frame}");
                 assert!(share > 0.98, "{what}: {share:.3} of the link used");
                 let most = Duration::from_millis(most);
