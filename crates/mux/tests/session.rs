@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use p2_frame::{Blocked, Credit, Fin, Frame, Gap, Reset, Stop};
 use p2_mux::{
-    Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority, Read, RecvState, Role,
-    StreamError, StreamId, Time, Transmit,
+    Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority, Read, Received,
+    RecvState, Role, StreamError, StreamId, Time, Transmit,
 };
 use pair::{Pair, drain};
 
@@ -265,6 +266,45 @@ fn a_stream_that_was_stopped_is_never_reported_as_delivered() {
         pair.settle();
         let outcome = pair.client.session.send_outcome(id);
         assert_eq!(outcome, Some(Err(StreamError::Stopped(ErrorCode::SINK_FAILED))));
+    }
+}
+
+/// WIRE.md, W-7.12: how long the application keeps its handle is nothing that a peer could know.
+#[test]
+fn frames_for_a_stream_that_is_over_are_ignored_whether_it_is_still_held_or_not() {
+    for held in [true, false] {
+        let mut pair = Pair::new();
+        let options = OpenOptions { unidirectional: true, ..OpenOptions::named("app") };
+        let stream = pair.client.session.open(pair.now, options).unwrap();
+        pair.client.session.write(pair.now, stream, b"over").unwrap();
+        pair.client.session.finish(pair.now, stream).unwrap();
+        pair.settle();
+        let (now, server) = (pair.now, &mut pair.server.session);
+        server.accept().unwrap();
+        assert!(drain(now, server, stream, &mut Vec::new()));
+        if !held {
+            server.release(now, stream);
+        }
+        pair.settle();
+        assert_eq!(pair.client.session.send_outcome(stream), Some(Ok(())));
+        let code = ErrorCode::CANCELLED;
+        for frame in [
+            Frame::Fin(Fin { stream, final_offset: 9, digest: 1 }),
+            Frame::Reset(Reset { stream, code, final_offset: 9 }),
+            Frame::Gap(Gap { stream, offset: 9, dropped: 9 }),
+            Frame::Blocked(Blocked { stream, offset: 1 << 40 }),
+            Frame::Stop(Stop { stream, code }),
+            Frame::Credit(Credit { stream, acked: 7, limit: 7 }),
+        ] {
+            let kind = frame.kind();
+            assert_eq!(
+                pair.server.session.receive(pair.now, frame, 30),
+                Ok(Received::Done),
+                "{kind:?}, held: {held}"
+            );
+        }
+        let known = pair.server.session.stream_stats(stream);
+        assert_eq!(known.map(|stats| stats.bytes_received), held.then_some(4));
     }
 }
 

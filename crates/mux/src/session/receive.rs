@@ -300,7 +300,7 @@ impl Session {
         id: StreamId,
     ) -> Result<Option<(&mut crate::stats::Counters, &mut RecvHalf)>, LinkError> {
         self.check_existed(kind, id)?;
-        let Some(stream) = self.streams.get_mut(id) else {
+        let Some(stream) = self.streams.get_mut(id).filter(|stream| !stream.is_settled()) else {
             return Ok(None);
         };
         match &mut stream.recv {
@@ -316,7 +316,7 @@ impl Session {
         id: StreamId,
     ) -> Result<Option<&mut SendHalf>, LinkError> {
         self.check_existed(kind, id)?;
-        let Some(stream) = self.streams.get_mut(id) else {
+        let Some(stream) = self.streams.get_mut(id).filter(|stream| !stream.is_settled()) else {
             return Ok(None);
         };
         match &mut stream.send {

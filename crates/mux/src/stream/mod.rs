@@ -165,6 +165,11 @@ impl Stream {
         sent && received
     }
 
+    /// Over, and on an attached link the peer knows: it lives for those that hold it alone.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.owed.is_empty() && self.is_over()
+    }
+
     pub(crate) fn stats(&self) -> StreamStats {
         StreamStats::of(self)
     }
