@@ -26,7 +26,9 @@ const LAG: u64 = limits::RECEIPT_EVERY;
 const SLACK: Duration = Duration::from_millis(2);
 const SLACK_MOST: u64 = 1 << 20;
 /// The most bytes of it while short messages pass beside bulk: they would wait behind it.
-const SLACK_BRISK: u64 = 160 << 10;
+const SLACK_BRISK: u64 = 64 << 10;
+/// What short messages may send between two receipts though the cap is reached.
+const MESSAGES: u64 = 8 << 10;
 /// For how long after a short message the queue is kept that short.
 const BRISK_FOR: Duration = Duration::from_millis(50);
 /// With less in flight than this a short message waits for nothing to speak of.
@@ -38,6 +40,9 @@ const SHALLOW: u64 = FIRST + (68 << 10);
 const PROBE_EVERY: u32 = 8;
 /// An urgent byte does not wait longer than this for such a trial.
 const PROBE_MOST: Duration = Duration::from_millis(10);
+/// Beside short messages and on a path so short that wake-ups are most of a round trip, a trial is
+/// a quarter of the path without them, or this.
+const PROBE_LEAST: Duration = Duration::from_micros(20);
 /// A round trip that nothing has confirmed for this long is measured anew, with a link that was
 /// drained for it: either there is a queue that is not ours, or the path has become longer.
 const ROUND_TRIP_AGE: Duration = Duration::from_secs(3);
@@ -95,6 +100,8 @@ pub(crate) struct Flight {
     /// The link is being emptied to measure the round trip anew.
     draining: bool,
     startup: Startup,
+    /// Bytes of short messages that went out beyond the cap since the last receipt.
+    passed: u64,
     /// Until when the queue is kept short for the messages that pass beside bulk.
     brisk_until: Option<Time>,
     /// What may be in flight, by all of the above.
@@ -160,6 +167,7 @@ impl Flight {
                 rounds: 0,
                 shortest: None,
             },
+            passed: 0,
             brisk_until: None,
             cap: FIRST,
         }
@@ -168,6 +176,17 @@ impl Flight {
     /// Bytes that may still be put on the link now.
     pub(crate) fn room(&self) -> u64 {
         self.cap.saturating_sub(self.in_flight())
+    }
+
+    /// What short messages may send beyond that until something is receipted: they make the queue
+    /// hardly longer.
+    pub(crate) const fn beyond(&self) -> u64 {
+        MESSAGES.saturating_sub(self.passed)
+    }
+
+    /// A short message of `wire` bytes goes out although there is no room.
+    pub(crate) const fn pass(&mut self, wire: u64) {
+        self.passed = self.passed.saturating_add(wire);
     }
 
     pub(crate) const fn in_flight(&self) -> u64 {
@@ -241,6 +260,7 @@ impl Flight {
         }
         self.delivered = received;
         self.delivered_at = now;
+        self.passed = 0;
         // The byte that made the receipt due is the last that it counts.
         if let Some(mark) = self.marks.iter().find(|mark| mark.sent >= received).copied() {
             self.sample_round_trip(now, mark, received);
@@ -351,12 +371,14 @@ impl Flight {
             // Where messages wait, what a round trip is beyond the shortest one is mostly waiting.
             let path = if self.is_brisk() { path.min(rtt.shortest().max(path / 4)) } else { path };
             // All that is sent beyond the pipe's capacity is a queue for urgent bytes.
-            if self.startup.rounds % PROBE_EVERY == 0 {
+            if self.startup.rounds % PROBE_EVERY != 0 {
+                path
+            } else if self.is_brisk() && rtt.time < PERIOD {
+                path.saturating_add((path / 4).max(PROBE_LEAST))
+            } else {
                 // Beyond the whole round trip: where the cap is what limits, less is in flight than
                 // `rate` alone explains, and only this finds out.
                 rtt.time.saturating_add((rtt.time / 4).min(PROBE_MOST))
-            } else {
-                path
             }
         } else {
             rtt.time.saturating_mul(2)
@@ -438,6 +460,12 @@ mod tests {
                     |at| (if (5_000..11_000).contains(&at) { 1 << 20 } else { 12_500_000 }, ms(60));
                 let (_, share) = simulate(dip, frame, messages, 30, 35);
                 assert!(share > 0.8, "after a dip, {what}: {share:.2} of the link used");
+                let near = |at| {
+                    let dip = (5_000..11_000).contains(&at);
+                    (if dip { 1 << 20 } else { 1_250_000_000 }, Duration::from_micros(300))
+                };
+                let (_, share) = simulate(near, frame, messages, 30, 32);
+                assert!(share > 0.8, "after a dip, near, {what}: {share:.2} of the link used");
                 let longer = |at| (12_500_000, ms(if at < 5_000 { 20 } else { 60 }));
                 let (_, share) = simulate(longer, frame, messages, 55, 60);
                 assert!(share > 0.8, "a longer path, {what}: {share:.2} of the link used");

@@ -23,7 +23,7 @@ pub const COMPETING_FRAME: u32 = 16 << 10;
 /// Raw bytes one batch may hold.
 pub const BATCH: usize = 256 << 10;
 /// Raw bytes one batch may hold while short messages pass beside bulk.
-pub const BRISK_BATCH: usize = 128 << 10;
+pub const BRISK_BATCH: usize = 96 << 10;
 /// Raw bytes up to which a frame that carries all its stream had to say is a message: somebody may
 /// wait for it.
 pub const MESSAGE: u32 = 1 << 10;

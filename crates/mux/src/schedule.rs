@@ -174,6 +174,12 @@ impl Scheduler {
         self.classes.iter().map(queued).fold(0usize, usize::saturating_add) > 1
     }
 
+    /// Who is first in the most urgent class, without regard to what was sent before.
+    pub(crate) fn first(&self) -> Option<StreamId> {
+        let class = self.classes.iter().find(|class| !class.is_empty())?;
+        class.new.front().or(class.old.front()).copied()
+    }
+
     /// Whose turn it is. The stream stays where it is until [`Scheduler::sent`],
     /// [`Scheduler::park`] or [`Scheduler::idle`] says what became of the turn.
     pub(crate) fn next(&mut self, now: Time) -> Option<StreamId> {

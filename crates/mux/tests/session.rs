@@ -105,6 +105,47 @@ fn a_stream_that_takes_another_class_goes_first_with_what_it_has_already() {
 }
 
 #[test]
+fn a_short_message_goes_out_on_a_link_that_is_full_of_bulk() {
+    let mut pair = Pair::new();
+    let (now, client) = (pair.now, &mut pair.client.session);
+    let bulk = client.open(now, OpenOptions::named("bulk")).unwrap();
+    let mut out = Vec::new();
+    let mut raw = |client: &mut p2_mux::Session| {
+        out.clear();
+        client.poll_transmit(now, &mut out);
+        let data = |item: &Transmit| match item {
+            Transmit::Data(job) => Some((job.stream, job.raw_len)),
+            Transmit::Control(_) => None,
+        };
+        let data: Vec<_> = out.iter().filter_map(data).collect();
+        let wire = data.iter().map(|(_, len)| u64::from(*len) + 28).sum();
+        client.sent(now, wire, out.len() as u64, &[]);
+        data
+    };
+    assert_eq!(client.write(now, bulk, &[1; 192 << 10]).unwrap(), 192 << 10);
+    let mut sent = 0;
+    while client.wants_transmit() {
+        sent += raw(client).iter().map(|(_, len)| len).sum::<u32>();
+    }
+    assert!(sent < 192 << 10, "more waits for the link alone");
+    assert!(!client.wants_transmit());
+
+    let echo = client.open(now, OpenOptions::named("echo")).unwrap();
+    client.write(now, echo, &[2; 64]).unwrap();
+    assert!(client.wants_transmit());
+    assert_eq!(raw(client), [(echo, 64)]);
+
+    let mut beyond = 0;
+    for _ in 0..20 {
+        let other = client.open(now, OpenOptions::named("echo")).unwrap();
+        client.write(now, other, &[2; 1 << 10]).unwrap();
+        beyond += raw(client).len();
+    }
+    assert_eq!(beyond, 8, "and no more than eight kilobytes of them");
+    assert!(!client.wants_transmit());
+}
+
+#[test]
 fn a_stalled_reader_bounds_what_its_sender_retains_and_harms_nobody_else() {
     let mut pair = Pair::new();
     let stalled = pair.client.session.open(pair.now, OpenOptions::named("stalled")).unwrap();

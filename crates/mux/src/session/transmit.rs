@@ -76,12 +76,13 @@ impl Session {
             || link.close_ack_due
             || close
             || !self.owing.is_empty()
-            || (!self.scheduler.is_empty() && link.flight.room() > 0)
+            || (link.flight.room() > 0 && !self.scheduler.is_empty())
+            || self.scheduler.first().is_some_and(|id| self.may_pass(id))
     }
 
-    /// Whether the link could take stream bytes now, if there were any.
+    /// Whether the link could take a short message now, if there was one.
     pub fn has_room(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.flight.room() > 0)
+        self.link.as_ref().is_some_and(|link| link.flight.room() > 0 || link.flight.beyond() > 0)
     }
 
     /// Appends the next batch for the link: at most [`limits::CONTROL_BATCH`] control frames and
@@ -213,10 +214,13 @@ impl Session {
         let batch = if link.flight.is_brisk() { limits::BRISK_BATCH } else { limits::BATCH };
         let mut raw = 0usize;
         let alone = limits::MAX_FRAME.min(self.peer.max_frame);
-        while room > 0 && raw < batch {
+        while raw < batch {
             let Some(id) = self.scheduler.next(now) else {
                 return;
             };
+            if room == 0 && !self.may_pass(id) {
+                return;
+            }
             let max =
                 if self.scheduler.competing() { limits::COMPETING_FRAME.min(alone) } else { alone };
             let (codec, offer) = self.codec_for(id);
@@ -230,33 +234,25 @@ impl Session {
                 self.scheduler.idle(id);
                 continue;
             };
-            match send.take(max) {
+            let mut message = false;
+            let wire = match send.take(max) {
                 Some(Outgoing::Data { offset, chunks, raw_len }) => {
-                    let wire = guess(stream.counters.shrink, raw_len);
+                    message = raw_len <= limits::MESSAGE && !send.ready();
                     let level = stream.options.level;
                     let job =
                         DataJob { stream: id, offset, chunks, raw_len, codec, level, window_log };
                     out.push(Transmit::Data(job));
                     raw = raw.saturating_add(usize::try_from(raw_len).unwrap_or(usize::MAX));
-                    room = room.saturating_sub(wire);
-                    self.scheduler.sent(now, id, wire);
-                    if raw_len <= limits::MESSAGE && !send.ready() {
-                        if let Some(link) = &mut self.link {
-                            link.flight.message(now);
-                        }
-                    }
+                    guess(stream.counters.shrink, raw_len)
                 }
                 Some(Outgoing::Gap { offset, dropped }) => {
                     out.push(Transmit::Control(Frame::Gap(Gap { stream: id, offset, dropped })));
-                    self.scheduler.sent(now, id, OVERHEAD);
+                    OVERHEAD
                 }
                 Some(Outgoing::Fin { final_offset, digest }) => {
-                    out.push(Transmit::Control(Frame::Fin(Fin {
-                        stream: id,
-                        final_offset,
-                        digest,
-                    })));
-                    self.scheduler.sent(now, id, OVERHEAD);
+                    let fin = Fin { stream: id, final_offset, digest };
+                    out.push(Transmit::Control(Frame::Fin(fin)));
+                    OVERHEAD
                 }
                 None if send.starved() => {
                     self.scheduler.park(id);
@@ -264,10 +260,35 @@ impl Session {
                         stream.owed.add(Owed::BLOCKED);
                     }
                     self.refresh(now, id);
+                    continue;
                 }
-                None => self.scheduler.idle(id),
+                None => {
+                    self.scheduler.idle(id);
+                    continue;
+                }
+            };
+            self.scheduler.sent(now, id, wire);
+            if let Some(link) = &mut self.link {
+                if room == 0 {
+                    link.flight.pass(wire as u64);
+                }
+                if message {
+                    link.flight.message(now);
+                }
             }
+            room = room.saturating_sub(wire);
         }
+    }
+
+    /// Whether a stream may send though the link is full.
+    fn may_pass(&self, id: StreamId) -> bool {
+        self.link.as_ref().is_some_and(|link| link.flight.beyond() > 0) && self.is_message(id)
+    }
+
+    /// Whether all that a stream has to say is short: somebody may wait for it.
+    fn is_message(&self, id: StreamId) -> bool {
+        let send = self.streams.get(id).and_then(|stream| stream.send.as_ref());
+        send.is_some_and(|send| send.waiting() <= u64::from(limits::MESSAGE))
     }
 
     /// What a stream's bytes are encoded with, and what the peer can do with it.

@@ -246,6 +246,11 @@ impl SendHalf {
         }
     }
 
+    /// Bytes that were not sent on this link.
+    pub(crate) const fn waiting(&self) -> u64 {
+        self.buffer.end().saturating_sub(self.next)
+    }
+
     /// Whether bytes wait for nothing but credit.
     pub(crate) fn starved(&self) -> bool {
         self.next >= self.limit && self.next < self.buffer.end()
