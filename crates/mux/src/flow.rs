@@ -9,12 +9,19 @@ use crate::time::Time;
 const KEEPS_UP: Duration = Duration::from_millis(100);
 
 /// The window of one receiving half. Limits are absolute offsets and only ever rise.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Window {
-    initial: u64,
     size: u64,
     /// The limit the peer has been told.
     advertised: u64,
+    /// Only where the peer had to wait for more; without it `size` is the initial one.
+    tuning: Option<Box<Tuning>>,
+}
+
+/// What a window grows by.
+#[derive(Debug)]
+struct Tuning {
+    initial: u64,
     /// Bytes taken from the budget for growth.
     reserved: u64,
     grown_at: Option<Time>,
@@ -28,16 +35,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) const fn new(initial: u64) -> Self {
-        Self {
-            initial,
-            size: initial,
-            advertised: initial,
-            reserved: 0,
-            grown_at: None,
-            blocked: 0,
-            blocked_ahead: false,
-            blocked_at: None,
-        }
+        Self { size: initial, advertised: initial, tuning: None }
     }
 
     /// The highest offset the peer may send below.
@@ -67,10 +65,15 @@ impl Window {
 
     /// The peer says that it waits at this limit. It counts once per limit, and only when the
     /// bytes below it are here: growth is for credit that was used, not for the asking.
-    pub(crate) const fn blocked(&mut self, limit: u64) {
-        if limit >= self.initial && limit > self.blocked {
-            self.blocked = limit;
-            self.blocked_ahead = true;
+    pub(crate) fn blocked(&mut self, limit: u64) {
+        let (initial, before) = match &self.tuning {
+            Some(tuning) => (tuning.initial, tuning.blocked),
+            None => (self.size, 0),
+        };
+        if limit >= initial && limit > before {
+            let tuning = self.tuning.get_or_insert_with(|| Tuning::new(initial));
+            tuning.blocked = limit;
+            tuning.blocked_ahead = true;
         }
     }
 
@@ -85,15 +88,16 @@ impl Window {
         unread: u64,
         budget: &mut Budget,
     ) {
-        if self.blocked_ahead && received >= self.blocked {
-            self.blocked_ahead = false;
-            self.blocked_at = Some(now);
+        let Some(tuning) = &mut self.tuning else { return };
+        if tuning.blocked_ahead && received >= tuning.blocked {
+            tuning.blocked_ahead = false;
+            tuning.blocked_at = Some(now);
         }
-        let Some(at) = self.blocked_at else { return };
+        let Some(at) = tuning.blocked_at else { return };
         let late = now.since(at) > KEEPS_UP.saturating_add(rtt);
         let kept_up = unread <= self.size / 2;
         if late || kept_up {
-            self.blocked_at = None;
+            tuning.blocked_at = None;
         }
         if kept_up && !late {
             self.grow(now, rtt, max, budget);
@@ -102,31 +106,55 @@ impl Window {
 
     /// Doubles the window if the budget has room, at most once a round trip.
     fn grow(&mut self, now: Time, rtt: Duration, max: u64, budget: &mut Budget) -> bool {
+        let Some(tuning) = &mut self.tuning else { return false };
         let wanted = self.size.saturating_mul(2).min(max);
         let more = wanted.saturating_sub(self.size);
-        let recently = self.grown_at.is_some_and(|at| now.since(at) < rtt);
+        let recently = tuning.grown_at.is_some_and(|at| now.since(at) < rtt);
         if more == 0 || recently || !budget.take(more) {
             return false;
         }
         self.size = wanted;
-        self.reserved = self.reserved.saturating_add(more);
-        self.grown_at = Some(now);
+        tuning.reserved = tuning.reserved.saturating_add(more);
+        tuning.grown_at = Some(now);
         true
     }
 
     /// Halves the window of a stream that has been idle, and gives back what is no longer promised.
     pub(crate) fn shrink(&mut self, acked: u64, budget: &mut Budget) {
-        self.size = (self.size / 2).max(self.initial);
+        let Some(tuning) = &mut self.tuning else { return };
+        self.size = (self.size / 2).max(tuning.initial);
         let promised = self.advertised.saturating_sub(acked).max(self.size);
-        let needed = promised.saturating_sub(self.initial);
-        budget.give(self.reserved.saturating_sub(needed));
-        self.reserved = self.reserved.min(needed);
+        let needed = promised.saturating_sub(tuning.initial);
+        budget.give(tuning.reserved.saturating_sub(needed));
+        tuning.reserved = tuning.reserved.min(needed);
+        if self.size == tuning.initial && tuning.is_over() {
+            self.tuning = None;
+        }
     }
 
     /// Gives everything back; the half is over.
     pub(crate) fn close(&mut self, budget: &mut Budget) {
-        budget.give(self.reserved);
-        self.reserved = 0;
+        if let Some(tuning) = &mut self.tuning {
+            budget.give(std::mem::take(&mut tuning.reserved));
+        }
+    }
+}
+
+impl Tuning {
+    fn new(initial: u64) -> Box<Self> {
+        Box::new(Self {
+            initial,
+            reserved: 0,
+            grown_at: None,
+            blocked: 0,
+            blocked_ahead: false,
+            blocked_at: None,
+        })
+    }
+
+    /// Nothing was taken, and nobody waits.
+    const fn is_over(&self) -> bool {
+        self.reserved == 0 && !self.blocked_ahead && self.blocked_at.is_none()
     }
 }
 
@@ -141,6 +169,9 @@ mod tests {
         let mut window = Window::new(256);
         let rtt = Duration::from_millis(10);
         let mut now = Time::default();
+        assert!(!window.grow(now, rtt, 4096, &mut budget), "nobody waits");
+        window.blocked(256);
+        window.grow_if_earned(now, rtt, 256, 256, 0, &mut budget);
         assert!(window.grow(now, rtt, 4096, &mut budget), "256 more fit");
         assert!(!window.grow(now, rtt, 4096, &mut budget), "only once a round trip");
         now = now + rtt;
@@ -153,6 +184,7 @@ mod tests {
         window.shrink(1124, &mut budget);
         window.shrink(1124, &mut budget);
         assert_eq!(window.size(), 256);
+        assert!(window.tuning.is_none(), "an idle window is two numbers");
         assert!(budget.take(900), "all came back");
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use p2_frame::{Role, StreamId};
 
-use crate::stream::Stream;
+use crate::stream::{OpenOptions, Stream};
 
 /// A map from streams that exist.
 ///
@@ -49,7 +50,7 @@ impl Hasher for IdHasher {
 #[derive(Debug)]
 pub(crate) struct Streams {
     role: Role,
-    live: StreamMap<Stream>,
+    live: StreamMap<Box<Stream>>,
     /// Streams this side has opened, ever: the index of the next.
     pub(crate) opened: u64,
     /// Streams the peer has opened, ever.
@@ -57,6 +58,8 @@ pub(crate) struct Streams {
     own_live: u64,
     peer_live: u64,
     incoming: VecDeque<StreamId>,
+    /// What the last stream of this side and of the peer was opened with.
+    latest: [Arc<OpenOptions>; 2],
 }
 
 impl Streams {
@@ -69,15 +72,26 @@ impl Streams {
             own_live: 0,
             peer_live: 0,
             incoming: VecDeque::new(),
+            latest: Default::default(),
         }
     }
 
+    /// `options` to be kept: streams that follow each other and are alike share theirs.
+    pub(crate) fn shared(&mut self, id: StreamId, options: OpenOptions) -> Arc<OpenOptions> {
+        let [own, peer] = &mut self.latest;
+        let latest = if id.initiator() == self.role { own } else { peer };
+        if **latest != options {
+            *latest = Arc::new(options);
+        }
+        Arc::clone(latest)
+    }
+
     pub(crate) fn get(&self, id: StreamId) -> Option<&Stream> {
-        self.live.get(&id)
+        self.live.get(&id).map(|stream| &**stream)
     }
 
     pub(crate) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.live.get_mut(&id)
+        self.live.get_mut(&id).map(|stream| &mut **stream)
     }
 
     pub(crate) fn is_own(&self, id: StreamId) -> bool {
@@ -106,7 +120,7 @@ impl Streams {
     pub(crate) fn insert_own(&mut self, stream: Stream) {
         self.opened = self.opened.saturating_add(1);
         self.own_live = self.own_live.saturating_add(1);
-        self.live.insert(stream.id, stream);
+        self.live.insert(stream.id, Box::new(stream));
     }
 
     pub(crate) fn insert_peer(&mut self, stream: Stream) {
@@ -118,7 +132,7 @@ impl Streams {
             self.incoming.retain(|id| live.get(id).is_some_and(|stream| !stream.accepted));
         }
         self.incoming.push_back(stream.id);
-        self.live.insert(stream.id, stream);
+        self.live.insert(stream.id, Box::new(stream));
     }
 
     /// The next stream of the peer that nobody has taken.
@@ -161,7 +175,7 @@ impl Streams {
         true
     }
 
-    pub(crate) fn remove(&mut self, id: StreamId) -> Option<Stream> {
+    pub(crate) fn remove(&mut self, id: StreamId) -> Option<Box<Stream>> {
         self.live.remove(&id)
     }
 

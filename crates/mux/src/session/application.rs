@@ -1,5 +1,6 @@
 //! The application's half of the session: open, write, read, end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ impl Session {
     /// stays as it was: only this side's order of sending follows the class.
     pub fn set_priority(&mut self, now: Time, id: StreamId, priority: Priority) {
         if let Ok(stream) = self.stream(id) {
-            stream.options.priority = priority;
+            Arc::make_mut(&mut stream.options).priority = priority;
             // It queues anew, in its new class, if it has something to send.
             self.scheduler.remove(id);
             self.refresh(now, id);
@@ -74,10 +75,10 @@ impl Session {
             self.open_refused = true;
             return Err(OpenError::TooMany(limit));
         };
-        let mut stream = Stream::new(id, options);
-        stream.send = Some(Box::new(SendHalf::new(self.peer.initial_window)));
+        let mut stream = Stream::new(id, self.streams.shared(id, options));
+        stream.send = Some(SendHalf::new(self.peer.initial_window));
         if !stream.options.unidirectional {
-            stream.recv = Some(Box::new(RecvHalf::new(self.config.initial_window)));
+            stream.recv = Some(RecvHalf::new(self.config.initial_window));
         }
         stream.held = true;
         stream.accepted = true;
@@ -97,6 +98,11 @@ impl Session {
     /// What the stream was opened with.
     pub fn options(&self, id: StreamId) -> Option<&OpenOptions> {
         self.streams.get(id).map(|stream| &*stream.options)
+    }
+
+    /// The same, to be kept: streams that were opened alike may share it.
+    pub fn shared_options(&self, id: StreamId) -> Option<Arc<OpenOptions>> {
+        self.streams.get(id).map(|stream| Arc::clone(&stream.options))
     }
 
     /// Hands over as much of `data` as there is room for, copying it, and returns how much.
@@ -285,14 +291,17 @@ impl Session {
     /// still wait included.
     pub fn credit_blocked(&self, now: Time) -> Duration {
         let streams = self.streams.ids().into_iter().filter_map(|id| self.streams.get(id));
-        let open = streams.filter_map(|stream| stream.blocked_since).map(|since| now.since(since));
+        let since = |stream: &Stream| stream.send.as_ref().and_then(SendHalf::blocked_since);
+        let open = streams.filter_map(since).map(|since| now.since(since));
         open.fold(self.credit_blocked, Duration::saturating_add)
     }
 
     /// The stream's writer no longer waits for credit.
     fn unblocked(&mut self, now: Time, id: StreamId) {
         let stream = self.streams.get_mut(id);
-        if let Some(since) = stream.and_then(|stream| stream.blocked_since.take()) {
+        if let Some(since) =
+            stream.and_then(|s| s.send.as_mut()).and_then(SendHalf::take_blocked_since)
+        {
             self.credit_blocked = self.credit_blocked.saturating_add(now.since(since));
         }
     }
@@ -305,16 +314,20 @@ impl Session {
         if half.length_left() == 0 {
             return Err(StreamError::TooLong);
         }
-        let half = self.streams.get(id).and_then(|stream| stream.send.as_deref());
+        let half = self.streams.get(id).and_then(|stream| stream.send.as_ref());
         let places = half.map(|half| self.places(half)).unwrap_or_default();
         let Places { credit, by_buffer, .. } = places;
         let room = places.all().min(wanted);
         if room < wanted {
             let stream = self.stream(id)?;
             stream.writer_waits = true;
-            stream.blocked_since = (credit < by_buffer).then_some(now);
-            if credit <= by_buffer && stream.send.as_mut().is_some_and(|send| send.note_blocked()) {
-                stream.owed.add(Owed::BLOCKED);
+            if let Some(send) = &mut stream.send {
+                if credit < by_buffer {
+                    send.waits_since(now);
+                }
+                if credit <= by_buffer && send.note_blocked() {
+                    stream.owed.add(Owed::BLOCKED);
+                }
             }
             if by_buffer <= credit && !std::mem::replace(&mut stream.crowded, true) {
                 self.crowded.push_back(id);

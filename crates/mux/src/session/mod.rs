@@ -377,11 +377,10 @@ impl Session {
             let Some(recv) = &mut stream.recv else {
                 continue;
             };
-            if recv.delivered() == stream.idle_mark {
+            if !std::mem::take(&mut recv.stirred) {
                 let acked = recv.acked();
                 recv.window.shrink(acked, &mut self.budget);
             }
-            stream.idle_mark = recv.delivered();
         }
     }
 }

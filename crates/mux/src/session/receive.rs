@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::stream::recv::{RecvEnd, RecvHalf};
 use crate::stream::send::SendHalf;
-use crate::stream::{Owed, Stream};
+use crate::stream::{OpenOptions, Owed, Stream};
 use crate::time::Time;
 
 /// What became of a frame.
@@ -166,10 +166,11 @@ impl Session {
             let limit = self.config.max_streams;
             return Err(LinkError::Abuse { what: "streams open at once", limit });
         }
-        let mut stream = Stream::from_open(open);
-        stream.recv = Some(Box::new(RecvHalf::new(self.config.initial_window)));
+        let options = OpenOptions::of_peer(open);
+        let mut stream = Stream::new(id, self.streams.shared(id, options));
+        stream.recv = Some(RecvHalf::new(self.config.initial_window));
         if !stream.options.unidirectional {
-            stream.send = Some(Box::new(SendHalf::new(self.peer.initial_window)));
+            stream.send = Some(SendHalf::new(self.peer.initial_window));
         }
         self.streams.insert_peer(stream);
         self.totals.streams_accepted = self.totals.streams_accepted.saturating_add(1);

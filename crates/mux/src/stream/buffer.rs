@@ -7,18 +7,26 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// Writes shorter than this are gathered into blocks; longer chunks are kept as they are.
 const GATHER_BELOW: usize = 4 << 10;
-/// First and largest size of a gathering block: a stream of single lines should not hold 64 KiB.
-const FIRST_BLOCK: usize = 1 << 10;
+/// First and largest size of a gathering block, and how fast it grows: a stream of single lines
+/// should not hold 64 KiB, and ten thousand that each say a word should not hold a page each.
+const FIRST_BLOCK: usize = 128;
 const LAST_BLOCK: usize = 64 << 10;
+const GROWTH: usize = 4;
 
 /// Retained bytes of one stream, `[start, end)` in stream offsets.
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
+    /// Offset after the last byte, gathered ones included.
+    end: u64,
+    /// The bytes; a stream without any holds nothing.
+    held: Option<Box<Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
     segments: VecDeque<Bytes>,
     /// Offset of the first byte of `segments`.
     start: u64,
-    /// Offset after the last byte, gathered ones included.
-    end: u64,
     /// Small writes that no frame has taken yet; they come after all segments.
     gathering: BytesMut,
     block: usize,
@@ -32,16 +40,63 @@ impl SendBuffer {
     }
 
     /// Bytes held.
-    pub(crate) const fn len(&self) -> u64 {
-        self.end.saturating_sub(self.start)
+    pub(crate) fn len(&self) -> u64 {
+        self.held.as_ref().map_or(0, |held| self.end.saturating_sub(held.start))
     }
 
-    pub(crate) fn append(&mut self, mut data: &[u8]) {
-        self.end = self.end.saturating_add(data.len() as u64);
+    pub(crate) fn append(&mut self, data: &[u8]) {
+        if !data.is_empty() {
+            self.held().gather(data);
+            self.end = self.end.saturating_add(data.len() as u64);
+        }
+    }
+
+    pub(crate) fn append_chunk(&mut self, data: Bytes) {
+        if data.len() < GATHER_BELOW {
+            self.append(&data);
+        } else {
+            let len = data.len() as u64;
+            let held = self.held();
+            held.seal();
+            held.segments.push_back(data);
+            self.end = self.end.saturating_add(len);
+        }
+    }
+
+    /// Pushes up to `max` bytes from `offset` on to `out`, in order; returns how many.
+    pub(crate) fn read(&mut self, offset: u64, max: usize, out: &mut Vec<Bytes>) -> usize {
+        self.held.as_mut().map_or(0, |held| held.read(offset, max, out))
+    }
+
+    /// Forgets everything below `offset`.
+    pub(crate) fn release(&mut self, offset: u64) {
+        if offset >= self.end {
+            self.clear();
+        } else if let Some(held) = &mut self.held {
+            held.release(offset);
+        }
+    }
+
+    /// Forgets everything, keeping the offsets.
+    pub(crate) fn clear(&mut self) {
+        self.held = None;
+    }
+
+    fn held(&mut self) -> &mut Held {
+        let start = self.end;
+        self.held.get_or_insert_with(|| {
+            let (segments, gathering) = (VecDeque::new(), BytesMut::new());
+            Box::new(Held { segments, start, gathering, block: 0, cursor: None })
+        })
+    }
+}
+
+impl Held {
+    fn gather(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
             if self.gathering.capacity() == self.gathering.len() {
                 self.seal();
-                self.block = self.block.saturating_mul(2).clamp(FIRST_BLOCK, LAST_BLOCK);
+                self.block = self.block.saturating_mul(GROWTH).clamp(FIRST_BLOCK, LAST_BLOCK);
                 self.gathering =
                     BytesMut::with_capacity(self.block.max(data.len().min(LAST_BLOCK)));
             }
@@ -52,18 +107,7 @@ impl SendBuffer {
         }
     }
 
-    pub(crate) fn append_chunk(&mut self, data: Bytes) {
-        if data.len() < GATHER_BELOW {
-            self.append(&data);
-        } else {
-            self.seal();
-            self.end = self.end.saturating_add(data.len() as u64);
-            self.segments.push_back(data);
-        }
-    }
-
-    /// Pushes up to `max` bytes from `offset` on to `out`, in order; returns how many.
-    pub(crate) fn read(&mut self, offset: u64, max: usize, out: &mut Vec<Bytes>) -> usize {
+    fn read(&mut self, offset: u64, max: usize, out: &mut Vec<Bytes>) -> usize {
         self.seal();
         let (mut index, mut first) = match self.cursor {
             Some((index, first)) if first <= offset => (index, first),
@@ -91,12 +135,7 @@ impl SendBuffer {
         taken
     }
 
-    /// Forgets everything below `offset`.
-    pub(crate) fn release(&mut self, offset: u64) {
-        if offset >= self.end {
-            self.clear();
-            return;
-        }
+    fn release(&mut self, offset: u64) {
         let mut popped = 0usize;
         while let Some(segment) = self.segments.front() {
             let after = self.start.saturating_add(segment.len() as u64);
@@ -133,15 +172,6 @@ impl SendBuffer {
                 self.cursor = None;
             }
         }
-    }
-
-    /// Forgets everything, keeping the offsets.
-    pub(crate) fn clear(&mut self) {
-        self.segments = VecDeque::new();
-        self.gathering = BytesMut::new();
-        self.block = 0;
-        self.cursor = None;
-        self.start = self.end;
     }
 
     fn seal(&mut self) {

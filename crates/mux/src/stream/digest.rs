@@ -5,9 +5,16 @@ use twox_hash::XxHash3_64;
 /// XXH3 hashes up to this many bytes in one go: until then the bytes themselves are less than the
 /// state of a hasher, and most streams that are idle have carried little.
 const SHORT: usize = 240;
+/// So few need no memory of their own.
+const FEW: usize = 15;
 
 /// Digest of all bytes so far.
 pub(crate) enum Digest {
+    /// All of them, the first `len` of these.
+    Few {
+        len: u8,
+        bytes: [u8; FEW],
+    },
     /// All of them.
     Short(Vec<u8>),
     Long(Box<XxHash3_64>),
@@ -16,30 +23,49 @@ pub(crate) enum Digest {
 impl Digest {
     pub(crate) fn update(&mut self, data: &[u8]) {
         match self {
+            Self::Few { len, bytes } => {
+                let start = usize::from(*len);
+                let end = start.saturating_add(data.len());
+                if let Some(place) = bytes.get_mut(start..end) {
+                    place.copy_from_slice(data);
+                    *len = u8::try_from(end).unwrap_or(u8::MAX);
+                } else {
+                    *self = Self::of(bytes.get(..start).unwrap_or_default(), data);
+                }
+            }
             Self::Short(bytes) if bytes.len().saturating_add(data.len()) <= SHORT => {
                 bytes.extend_from_slice(data);
             }
-            Self::Short(bytes) => {
-                let mut hasher = Box::new(XxHash3_64::with_seed(0));
-                hasher.write(bytes);
-                hasher.write(data);
-                *self = Self::Long(hasher);
-            }
+            Self::Short(bytes) => *self = Self::of(bytes, data),
             Self::Long(hasher) => hasher.write(data),
         }
     }
 
     pub(crate) fn value(&self) -> u64 {
         match self {
+            Self::Few { len, bytes } => {
+                XxHash3_64::oneshot(bytes.get(..usize::from(*len)).unwrap_or_default())
+            }
             Self::Short(bytes) => XxHash3_64::oneshot(bytes),
             Self::Long(hasher) => hasher.finish(),
         }
+    }
+
+    /// More than fits in place.
+    fn of(first: &[u8], then: &[u8]) -> Self {
+        if first.len().saturating_add(then.len()) <= SHORT {
+            return Self::Short([first, then].concat());
+        }
+        let mut hasher = Box::new(XxHash3_64::with_seed(0));
+        hasher.write(first);
+        hasher.write(then);
+        Self::Long(hasher)
     }
 }
 
 impl Default for Digest {
     fn default() -> Self {
-        Self::Short(Vec::new())
+        Self::Few { len: 0, bytes: [0; FEW] }
     }
 }
 
@@ -60,7 +86,7 @@ mod tests {
         let data: Vec<u8> = (0..10_000u32).map(|i| (i * 31 % 251) as u8).collect();
         let mut whole = Digest::default();
         whole.update(&data);
-        for len in [1, 7, 239, 240, 241, 500, 4_000] {
+        for len in [1, 7, 15, 16, 239, 240, 241, 500, 4_000] {
             let mut parts = Digest::default();
             data.chunks(len).for_each(|part| parts.update(part));
             assert_eq!(whole.value(), parts.value(), "in parts of {len}");

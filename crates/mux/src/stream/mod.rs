@@ -2,17 +2,20 @@
 
 mod buffer;
 mod digest;
+mod gaps;
 mod inbox;
 pub(crate) mod read;
 pub(crate) mod recv;
 mod recv_state;
 pub(crate) mod send;
+mod send_state;
+
+use std::sync::Arc;
 
 use p2_frame::{CodecId, Open, StreamId};
 
 use crate::schedule::Priority;
 use crate::stats::{Counters, StreamStats};
-use crate::time::Time;
 use recv::RecvHalf;
 use send::SendHalf;
 
@@ -45,6 +48,20 @@ impl OpenOptions {
     /// A bidirectional stream of normal priority.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// What the peer's OPEN says of its stream.
+    pub(crate) fn of_peer(open: Open) -> Self {
+        Self {
+            name: open.name,
+            label: open.label,
+            // A class we do not know is a newer peer's; it is served like the default.
+            priority: Priority::from_repr(open.priority).unwrap_or_default(),
+            unidirectional: open.unidirectional,
+            metadata: open.metadata,
+            codec: None,
+            level: None,
+        }
     }
 }
 
@@ -80,13 +97,15 @@ impl Owed {
     }
 }
 
+/// All that a session knows of one stream. A table holds thousands of these that do nothing, so
+/// what only a stream in motion needs, or an unusual one, is kept aside by whoever needs it.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
-    pub(crate) options: Box<OpenOptions>,
-    pub(crate) send: Option<Box<SendHalf>>,
-    pub(crate) recv: Option<Box<RecvHalf>>,
-    pub(crate) counters: Box<Counters>,
+    pub(crate) options: Arc<OpenOptions>,
+    pub(crate) send: Option<SendHalf>,
+    pub(crate) recv: Option<RecvHalf>,
+    pub(crate) counters: Counters,
     pub(crate) owed: Owed,
     /// In the session's list of streams that owe something.
     pub(crate) listed: bool,
@@ -94,8 +113,6 @@ pub(crate) struct Stream {
     pub(crate) lazy: bool,
     pub(crate) readable_told: bool,
     pub(crate) writer_waits: bool,
-    /// Since when a writer waits for nothing but the peer's credit.
-    pub(crate) blocked_since: Option<Time>,
     /// In the session's list of writers that wait for its send buffer.
     pub(crate) crowded: bool,
     pub(crate) send_end_told: bool,
@@ -104,45 +121,27 @@ pub(crate) struct Stream {
     pub(crate) accepted: bool,
     /// Over, and no longer counted as open.
     pub(crate) retired: bool,
-    /// Bytes delivered when idleness was last looked at.
-    pub(crate) idle_mark: u64,
 }
 
 impl Stream {
-    pub(crate) fn new(id: StreamId, options: OpenOptions) -> Self {
+    pub(crate) fn new(id: StreamId, options: Arc<OpenOptions>) -> Self {
         Self {
             id,
-            options: Box::new(options),
+            options,
             send: None,
             recv: None,
-            counters: Box::default(),
+            counters: Counters::default(),
             owed: Owed::default(),
             listed: false,
             lazy: false,
             readable_told: false,
             writer_waits: false,
-            blocked_since: None,
             crowded: false,
             send_end_told: false,
             held: false,
             accepted: false,
             retired: false,
-            idle_mark: 0,
         }
-    }
-
-    pub(crate) fn from_open(open: Open) -> Self {
-        let options = OpenOptions {
-            name: open.name,
-            label: open.label,
-            // A class we do not know is a newer peer's; it is served like the default.
-            priority: Priority::from_repr(open.priority).unwrap_or_default(),
-            unidirectional: open.unidirectional,
-            metadata: open.metadata,
-            codec: None,
-            level: None,
-        };
-        Self::new(open.stream, options)
     }
 
     /// The OPEN that announces it.

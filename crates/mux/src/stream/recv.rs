@@ -1,12 +1,12 @@
 //! The receiving half of a stream: takes exactly the next byte, hands it on, says what it has.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use p2_frame::ErrorCode;
 
 use super::digest::Digest;
+use super::gaps::GapsIn;
 use super::inbox::Inbox;
 use super::read::Read;
 pub(crate) use super::recv_state::RecvEnd;
@@ -24,25 +24,33 @@ pub(crate) struct RecvHalf {
     digest: Digest,
     /// Validated; decoding may still be under way above `delivered`.
     expected: u64,
-    /// The next offset on this link, once it has brought any: a sender never goes back on a link.
-    on_link: Option<u64>,
     delivered: u64,
     read: u64,
     acked: u64,
     /// The `acked` the peer was last told.
     told: u64,
-    end: Option<RecvEnd>,
     /// The end as the digest judged it.
     verified: Option<bool>,
     end_read: bool,
     /// RESET came, be it after a FIN that counts: nothing more will answer a STOP.
     reset_heard: bool,
     over: bool,
-    stopped: Option<ErrorCode>,
     manual: bool,
-    gaps: VecDeque<(u64, u64)>,
-    gap_total: u64,
-    gap_read: u64,
+    /// This link has brought bytes: a sender never goes back on a link.
+    on_link: bool,
+    /// Something was delivered since idleness was last looked at.
+    pub(crate) stirred: bool,
+    /// What most streams have at their end at most.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    end: Option<RecvEnd>,
+    stopped: Option<ErrorCode>,
+    /// How far below `expected` this link is: it brings again what was here before.
+    behind: u64,
+    gaps: GapsIn,
     duplicates: u64,
 }
 
@@ -53,27 +61,23 @@ impl RecvHalf {
             inbox: Inbox::default(),
             digest: Digest::default(),
             expected: 0,
-            on_link: None,
             delivered: 0,
             read: 0,
             acked: 0,
             told: 0,
-            end: None,
             verified: None,
             end_read: false,
             reset_heard: false,
             over: false,
-            stopped: None,
             manual: false,
-            gaps: VecDeque::new(),
-            gap_total: 0,
-            gap_read: 0,
-            duplicates: 0,
+            on_link: false,
+            stirred: false,
+            rare: None,
         }
     }
 
     pub(crate) fn state(&self) -> RecvState {
-        match (self.over, self.stopped, self.end) {
+        match (self.over, self.stopped(), self.end()) {
             (true, _, _) => RecvState::Over,
             (_, Some(_), _) => RecvState::Stopped,
             (_, _, Some(RecvEnd::Reset { .. })) => RecvState::Reset,
@@ -90,28 +94,36 @@ impl RecvHalf {
         self.acked
     }
 
-    pub(crate) const fn duplicates(&self) -> u64 {
-        self.duplicates
+    pub(crate) fn duplicates(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.duplicates)
     }
 
-    pub(crate) const fn dropped(&self) -> u64 {
-        self.gap_total
+    pub(crate) fn dropped(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.gaps.dropped())
     }
 
     pub(crate) const fn verified(&self) -> Option<bool> {
         self.verified
     }
 
-    pub(crate) const fn end(&self) -> Option<RecvEnd> {
-        self.end
+    pub(crate) fn end(&self) -> Option<RecvEnd> {
+        self.rare.as_ref().and_then(|rare| rare.end)
     }
 
     pub(crate) const fn is_over(&self) -> bool {
         self.over
     }
 
-    pub(crate) const fn stopped(&self) -> Option<ErrorCode> {
-        self.stopped
+    pub(crate) fn stopped(&self) -> Option<ErrorCode> {
+        self.rare.as_ref().and_then(|rare| rare.stopped)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped().is_some()
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Bytes that arrived and nobody has read.
@@ -129,23 +141,29 @@ impl RecvHalf {
         if after > self.window.limit() {
             return Err("data beyond the granted credit");
         }
-        if self.end.is_some_and(|end| after > end.final_offset()) {
+        if self.end().is_some_and(|end| after > end.final_offset()) {
             return Err("data beyond the final offset");
         }
-        if offset > self.on_link.unwrap_or(self.expected) {
+        let behind = self.rare.as_ref().map_or(0, |rare| rare.behind);
+        let next = self.expected.saturating_sub(behind);
+        if offset > next {
             return Err("an offset was skipped");
         }
         // What costs no credit would cost the decoder all the same.
-        if self.on_link.is_some_and(|next| offset < next) {
+        if self.on_link && offset < next {
             return Err("bytes were sent a second time on the same link");
         }
         if offset < self.expected && after > self.expected {
             return Err("data overlaps what was received");
         }
-        self.on_link = Some(after);
+        self.on_link = true;
         let new = offset == self.expected;
         // What is not new is decoded all the same, because the codec context has to follow.
         self.expected = self.expected.max(after);
+        let behind_now = self.expected.saturating_sub(after);
+        if behind_now != behind {
+            self.rare().behind = behind_now;
+        }
         Ok(new)
     }
 
@@ -155,12 +173,14 @@ impl RecvHalf {
             return false;
         }
         if offset != self.delivered {
-            self.duplicates = self.duplicates.saturating_add(data.len() as u64);
+            let rare = self.rare();
+            rare.duplicates = rare.duplicates.saturating_add(data.len() as u64);
             return false;
         }
+        self.stirred = true;
         self.delivered = self.delivered.saturating_add(data.len() as u64);
         self.digest.update(&data);
-        if self.stopped.is_some() {
+        if self.is_stopped() {
             self.read = self.delivered;
         } else {
             self.inbox.push(data);
@@ -172,7 +192,7 @@ impl RecvHalf {
     /// Takes a FIN or RESET. Identical repeats are ignored.
     pub(crate) fn ended(&mut self, end: RecvEnd) -> Result<(), &'static str> {
         let last = end.final_offset();
-        match (self.end, end) {
+        match (self.end(), end) {
             (Some(known), _) if known == end => return Ok(()),
             // RESET after FIN gives the stream up after all: in answer to STOP, or because the bytes
             // that FIN covers were lost with a link and are not sent again.
@@ -180,10 +200,10 @@ impl RecvHalf {
                 if final_offset == last =>
             {
                 self.reset_heard = true;
-                if self.stopped.is_some() {
+                if self.is_stopped() {
                     self.conclude();
                 } else if self.expected < last {
-                    self.end = Some(end);
+                    self.rare().end = Some(end);
                 }
                 return Ok(());
             }
@@ -196,55 +216,43 @@ impl RecvHalf {
         if matches!(end, RecvEnd::Fin { .. }) && last != self.expected {
             return Err("FIN before all bytes it covers");
         }
-        self.end = Some(end);
+        self.rare().end = Some(end);
         self.verify();
         // Whoever sent STOP waits for the RESET that answers it, whatever else is under way.
-        if self.stopped.is_some() && matches!(end, RecvEnd::Reset { .. }) {
+        if self.is_stopped() && matches!(end, RecvEnd::Reset { .. }) {
             self.conclude();
         }
         Ok(())
     }
 
     pub(crate) fn gap(&mut self, offset: u64, dropped: u64) -> Result<(), &'static str> {
-        if dropped <= self.gap_total {
+        if dropped <= self.dropped() {
             return Ok(());
         }
         if offset > self.expected {
             return Err("a gap beyond what was received");
         }
-        self.gap_total = dropped;
-        if self.stopped.is_some() {
-            return Ok(());
-        }
-        let full = self.gaps.len() >= limits::GAPS_PENDING;
-        match self.gaps.back_mut() {
-            Some(last) if full || last.0 == offset => last.1 = dropped,
-            _ => self.gaps.push_back((offset, dropped)),
-        }
+        let rare = self.rare();
+        rare.gaps.heard(offset, dropped, rare.stopped.is_none());
         Ok(())
     }
 
     /// Whether [`RecvHalf::read`] would return something other than `Blocked`.
     pub(crate) fn readable(&self) -> bool {
-        self.stopped.is_some()
+        self.is_stopped()
             || !self.inbox.is_empty()
-            || self.gaps.front().is_some_and(|gap| gap.0 <= self.read)
+            || self.next_gap().is_some_and(|at| at <= self.read)
             || self.end_reached()
     }
 
     pub(crate) fn read(&mut self, max: usize) -> Result<Read, StreamError> {
-        if self.stopped.is_some() && self.verified != Some(false) {
+        if self.is_stopped() && self.verified != Some(false) {
             return Err(StreamError::Ended);
         }
-        if let Some(&(offset, total)) = self.gaps.front() {
-            if offset <= self.read {
-                self.gaps.pop_front();
-                let dropped = total.saturating_sub(self.gap_read);
-                self.gap_read = total;
-                return Ok(Read::Gap { offset: self.read, dropped });
-            }
+        let until_gap = self.next_gap().unwrap_or(u64::MAX);
+        if until_gap <= self.read {
+            return Ok(Read::Gap { offset: self.read, dropped: self.rare().gaps.take() });
         }
-        let until_gap = self.gaps.front().map_or(u64::MAX, |gap| gap.0);
         let room = usize::try_from(until_gap.saturating_sub(self.read)).unwrap_or(usize::MAX);
         if let Some(data) = self.inbox.pop(max.min(room)) {
             let offset = self.read;
@@ -254,7 +262,7 @@ impl RecvHalf {
             }
             return Ok(Read::Data { offset, data });
         }
-        match self.end.filter(|_| self.end_reached()) {
+        match self.end().filter(|_| self.end_reached()) {
             None => Ok(Read::Blocked),
             Some(RecvEnd::Reset { code, .. }) => {
                 self.conclude();
@@ -286,14 +294,15 @@ impl RecvHalf {
     /// This side wants no more. Returns whether the peer has to be told: a FIN that is known is not
     /// acknowledged by this, so that nobody takes what was thrown away for delivered.
     pub(crate) fn stop(&mut self, code: ErrorCode) -> bool {
-        if self.over || self.stopped.is_some() {
+        if self.over || self.is_stopped() {
             return false;
         }
-        self.stopped = Some(code);
+        let rare = self.rare();
+        rare.stopped = Some(code);
+        rare.gaps.clear();
         self.inbox = Inbox::default();
-        self.gaps.clear();
         self.read = self.delivered;
-        let reset = self.reset_heard || matches!(self.end, Some(RecvEnd::Reset { .. }));
+        let reset = self.reset_heard || matches!(self.end(), Some(RecvEnd::Reset { .. }));
         if reset {
             self.conclude();
         }
@@ -305,7 +314,7 @@ impl RecvHalf {
         if offset > self.window.limit() {
             return Err("waits at an offset beyond the granted credit");
         }
-        if self.stopped.is_none() && self.end.is_none() {
+        if self.stopped().is_none() && self.end().is_none() {
             self.window.blocked(offset);
         }
         Ok(())
@@ -327,6 +336,7 @@ impl RecvHalf {
     pub(crate) fn claim(&mut self) -> (u64, u64) {
         let limit = self.window.advance(self.acked);
         self.told = self.claimed();
+        self.inbox.rest();
         (self.told, limit)
     }
 
@@ -341,20 +351,28 @@ impl RecvHalf {
     }
 
     /// A new link begins: only what was delivered counts.
-    pub(crate) const fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.expected = self.delivered;
-        self.on_link = None;
+        self.on_link = false;
+        if let Some(rare) = &mut self.rare {
+            rare.behind = 0;
+        }
+    }
+
+    /// Where the next gap is.
+    fn next_gap(&self) -> Option<u64> {
+        self.rare.as_ref().and_then(|rare| rare.gaps.next())
     }
 
     fn claimed(&self) -> u64 {
-        match self.end {
+        match self.end() {
             Some(end) if self.over => end.final_offset().saturating_add(1),
             _ => self.acked,
         }
     }
 
     fn end_reached(&self) -> bool {
-        match self.end {
+        match self.end() {
             Some(RecvEnd::Fin { final_offset, .. }) => {
                 self.inbox.is_empty() && self.delivered == final_offset
             }
@@ -365,7 +383,7 @@ impl RecvHalf {
     }
 
     fn verify(&mut self) {
-        if let Some(RecvEnd::Fin { final_offset, digest }) = self.end {
+        if let Some(RecvEnd::Fin { final_offset, digest }) = self.end() {
             if self.delivered == final_offset && self.verified.is_none() {
                 self.verified = Some(self.digest.value() == digest);
             }

@@ -1,36 +1,15 @@
 //! The sending half of a stream: retains every byte until the peer has acknowledged it.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use p2_frame::ErrorCode;
 
 use super::buffer::SendBuffer;
 use super::digest::Digest;
+use super::gaps::GapsOut;
+pub use super::send_state::SendState;
 use crate::error::StreamError;
 use crate::limits;
-
-/// Where a sending half stands. The end (FIN or RESET) is acknowledged like one more byte.
-///
-/// | state | writes | FIN | RESET | end acknowledged |
-/// |---|---|---|---|---|
-/// | Open | accepted | → Finished | → Reset | impossible |
-/// | Finished | refused | no change | → Reset | → Over |
-/// | Reset | refused | refused | no change | → Over |
-/// | Over | refused | refused | no change | no change |
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
-#[strum(serialize_all = "lowercase")]
-#[non_exhaustive]
-pub enum SendState {
-    /// Takes bytes.
-    Open,
-    /// The last byte is known; what is retained still has to arrive.
-    Finished,
-    /// Abandoned; the peer is being told.
-    Reset,
-    /// The peer acknowledged the end.
-    Over,
-}
+use crate::time::Time;
 
 /// The next thing this half has for the wire.
 #[derive(Debug)]
@@ -50,7 +29,6 @@ pub(crate) struct Credited {
 
 #[derive(Debug)]
 pub(crate) struct SendHalf {
-    state: SendState,
     buffer: SendBuffer,
     digest: Digest,
     acked: u64,
@@ -59,38 +37,48 @@ pub(crate) struct SendHalf {
     /// The highest offset ever transmitted; the digest covers exactly these bytes.
     sent: u64,
     limit: u64,
+    state: SendState,
     end_on_link: bool,
     end_ever_sent: bool,
+    /// What most streams never need.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
     reset: Option<ErrorCode>,
     stopped: Option<ErrorCode>,
-    /// (offset, total dropped up to it), oldest first; those below `gaps_sent` are on the link.
-    gaps: VecDeque<(u64, u64)>,
-    gaps_sent: usize,
-    dropped: u64,
+    gaps: GapsOut,
     /// The limit at which a writer had to wait, until the peer has been told.
     blocked_at: Option<u64>,
     blocked_told: Option<u64>,
+    /// Since when a writer waits for nothing but the peer's credit.
+    blocked_since: Option<Time>,
+}
+
+impl Rare {
+    /// Nothing of it is needed any more: the peer has given more than the limit it was told of.
+    fn is_over(&self, limit: u64) -> bool {
+        let told = self.blocked_told.is_some_and(|at| at >= limit);
+        let ended = self.reset.is_some() || self.stopped.is_some();
+        let waits = told || self.blocked_at.is_some() || self.blocked_since.is_some();
+        !ended && !waits && self.gaps.dropped() == 0
+    }
 }
 
 impl SendHalf {
     pub(crate) fn new(limit: u64) -> Self {
         Self {
-            state: SendState::Open,
             buffer: SendBuffer::default(),
             digest: Digest::default(),
             acked: 0,
             next: 0,
             sent: 0,
             limit,
+            state: SendState::Open,
             end_on_link: false,
             end_ever_sent: false,
-            reset: None,
-            stopped: None,
-            gaps: VecDeque::new(),
-            gaps_sent: 0,
-            dropped: 0,
-            blocked_at: None,
-            blocked_told: None,
+            rare: None,
         }
     }
 
@@ -114,12 +102,12 @@ impl SendHalf {
         self.buffer.end()
     }
 
-    pub(crate) const fn dropped(&self) -> u64 {
-        self.dropped
+    pub(crate) fn dropped(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.gaps.dropped())
     }
 
     /// Bytes held until their acknowledgement.
-    pub(crate) const fn retained(&self) -> u64 {
+    pub(crate) fn retained(&self) -> u64 {
         self.buffer.len()
     }
 
@@ -128,8 +116,17 @@ impl SendHalf {
     }
 
     /// Why it was abandoned, if it was.
-    pub(crate) const fn reset_code(&self) -> Option<ErrorCode> {
-        self.reset
+    pub(crate) fn reset_code(&self) -> Option<ErrorCode> {
+        self.rare.as_ref().and_then(|rare| rare.reset)
+    }
+
+    /// Why the peer wants no more, if it said so.
+    fn stopped(&self) -> Option<ErrorCode> {
+        self.rare.as_ref().and_then(|rare| rare.stopped)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// The offset the stream ends at, once that is decided.
@@ -143,7 +140,7 @@ impl SendHalf {
 
     /// Fails when this half takes no more bytes.
     pub(crate) fn writable(&self) -> Result<(), StreamError> {
-        match (self.stopped, self.state) {
+        match (self.stopped(), self.state) {
             (Some(code), _) => Err(StreamError::Stopped(code)),
             (None, SendState::Open) => Ok(()),
             (None, _) => Err(StreamError::Ended),
@@ -152,10 +149,10 @@ impl SendHalf {
 
     /// How the half ended: `None` while it has not.
     pub(crate) fn outcome(&self) -> Option<Result<(), StreamError>> {
-        match (self.stopped, self.state) {
+        match (self.stopped(), self.state) {
             (Some(code), _) => Some(Err(StreamError::Stopped(code))),
             (None, SendState::Reset) => Some(Err(StreamError::Ended)),
-            (None, SendState::Over) if self.reset.is_some() => Some(Err(StreamError::Ended)),
+            (None, SendState::Over) if self.reset_code().is_some() => Some(Err(StreamError::Ended)),
             (None, SendState::Over) => Some(Ok(())),
             (None, SendState::Open | SendState::Finished) => None,
         }
@@ -178,34 +175,39 @@ impl SendHalf {
     /// A writer waits for credit: the peer shall hear of it once per limit.
     pub(crate) fn note_blocked(&mut self) -> bool {
         let at = self.limit;
-        let news = self.blocked_told != Some(at) && self.blocked_at != Some(at);
+        let rare = self.rare();
+        let news = rare.blocked_told != Some(at) && rare.blocked_at != Some(at);
         if news {
-            self.blocked_at = Some(at);
+            rare.blocked_at = Some(at);
         }
         news
     }
 
     pub(crate) fn take_blocked(&mut self) -> Option<u64> {
-        let at = self.blocked_at.take().filter(|at| *at == self.limit)?;
-        self.blocked_told = Some(at);
+        let rare = self.rare.as_mut()?;
+        let at = rare.blocked_at.take().filter(|at| *at == self.limit)?;
+        rare.blocked_told = Some(at);
         Some(at)
+    }
+
+    /// A writer waits for nothing but the peer's credit.
+    pub(crate) fn waits_since(&mut self, now: Time) {
+        self.rare().blocked_since = Some(now);
+    }
+
+    pub(crate) fn blocked_since(&self) -> Option<Time> {
+        self.rare.as_ref().and_then(|rare| rare.blocked_since)
+    }
+
+    /// It does not wait any more: since when it did.
+    pub(crate) fn take_blocked_since(&mut self) -> Option<Time> {
+        self.rare.as_mut().and_then(|rare| rare.blocked_since.take())
     }
 
     /// Marks that the source dropped `bytes` here, before the next byte written.
     pub(crate) fn record_gap(&mut self, bytes: u64) {
-        self.dropped = self.dropped.saturating_add(bytes);
-        let mark = (self.buffer.end(), self.dropped);
-        let pending = self.gaps.len().saturating_sub(self.gaps_sent);
-        match self.gaps.back_mut() {
-            // The same place: one mark with the new total, to be sent (again).
-            Some(last) if last.0 == mark.0 => {
-                last.1 = mark.1;
-                self.gaps_sent = self.gaps_sent.min(self.gaps.len().saturating_sub(1));
-            }
-            // A full list: the newest unsent mark absorbs this one.
-            Some(last) if pending >= limits::GAPS_PENDING => last.1 = mark.1,
-            _ => self.gaps.push_back(mark),
-        }
+        let offset = self.buffer.end();
+        self.rare().gaps.record(offset, bytes);
     }
 
     pub(crate) fn finish(&mut self) -> Result<(), StreamError> {
@@ -221,19 +223,19 @@ impl SendHalf {
             return None;
         }
         self.state = SendState::Reset;
-        self.reset = Some(code);
         self.end_on_link = false;
         let freed = self.buffer.len();
         self.buffer.clear();
-        self.gaps.clear();
-        self.gaps_sent = 0;
+        let rare = self.rare();
+        rare.reset = Some(code);
+        rare.gaps.clear();
         Some(freed)
     }
 
     /// The peer asked to stop.
     pub(crate) fn stop(&mut self, code: ErrorCode) -> Option<u64> {
         let freed = self.reset(code)?;
-        self.stopped = Some(code);
+        self.rare().stopped = Some(code);
         Some(freed)
     }
 
@@ -272,11 +274,11 @@ impl SendHalf {
             return None;
         }
         if let Some((offset, dropped)) = self.gap_due() {
-            self.gaps_sent = self.gaps_sent.saturating_add(1);
+            self.rare().gaps.took();
             return Some(Outgoing::Gap { offset, dropped });
         }
         if self.has_bytes() {
-            let until_gap = self.gaps.get(self.gaps_sent).map_or(u64::MAX, |gap| gap.0);
+            let until_gap = self.next_gap().map_or(u64::MAX, |gap| gap.0);
             let end = self.limit.min(until_gap);
             let room = end.saturating_sub(self.next).min(u64::from(max));
             let mut chunks = Vec::with_capacity(1);
@@ -316,19 +318,23 @@ impl SendHalf {
             self.acked = self.sent;
             self.state = SendState::Over;
             self.buffer.clear();
-            self.gaps.clear();
+            if let Some(rare) = &mut self.rare {
+                rare.gaps.clear();
+            }
             credited.over = true;
         } else if acked > self.acked {
             self.acked = acked;
             // Acknowledged before it was sent again on this link: it never is.
             self.next = self.next.max(acked);
             self.buffer.release(acked);
-            while self.gaps_sent > 0 && self.gaps.front().is_some_and(|gap| gap.0 < acked) {
-                self.gaps.pop_front();
-                self.gaps_sent = self.gaps_sent.saturating_sub(1);
+            if let Some(rare) = &mut self.rare {
+                rare.gaps.acknowledged(acked);
             }
         }
         credited.freed = before.saturating_sub(self.retained());
+        if self.rare.as_ref().is_some_and(|rare| rare.is_over(self.limit)) {
+            self.rare = None;
+        }
         Ok(credited)
     }
 
@@ -354,9 +360,11 @@ impl SendHalf {
         let replay = self.sent.saturating_sub(received);
         self.next = received;
         self.end_on_link = false;
-        self.blocked_at = None;
-        self.blocked_told = None;
-        self.gaps_sent = self.gaps.iter().take_while(|gap| gap.0 < received).count();
+        if let Some(rare) = &mut self.rare {
+            rare.blocked_at = None;
+            rare.blocked_told = None;
+            rare.gaps.rewind(received);
+        }
         if matches!(self.state, SendState::Open | SendState::Finished) { replay } else { 0 }
     }
 
@@ -364,8 +372,13 @@ impl SendHalf {
         self.next < self.buffer.end() && self.next < self.limit
     }
 
+    /// The first gap that is not on the link.
+    fn next_gap(&self) -> Option<(u64, u64)> {
+        self.rare.as_ref().and_then(|rare| rare.gaps.next())
+    }
+
     fn gap_due(&self) -> Option<(u64, u64)> {
-        self.gaps.get(self.gaps_sent).copied().filter(|gap| gap.0 <= self.next)
+        self.next_gap().filter(|gap| gap.0 <= self.next)
     }
 
     fn fin_due(&self) -> bool {
@@ -462,19 +475,6 @@ mod tests {
         assert!(matches!(half.take(100), Some(Outgoing::Gap { offset: 2, dropped: 7 })));
         half.rewind(3);
         assert_eq!(bytes(half.take(100)), (3, b"d".to_vec()));
-    }
-
-    #[test]
-    fn gaps_at_one_place_are_one_mark_however_many() {
-        let mut half = SendHalf::new(100);
-        for total in 1..=1000 {
-            half.record_gap(1);
-            match half.take(100) {
-                Some(Outgoing::Gap { offset: 0, dropped }) => assert_eq!(dropped, total),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(half.gaps.len(), 1);
     }
 
     #[test]
