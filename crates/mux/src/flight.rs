@@ -29,6 +29,9 @@ const SLACK_MOST: u64 = 1 << 20;
 const SLACK_BRISK: u64 = 64 << 10;
 /// What short messages may send between two receipts though the cap is reached.
 const MESSAGES: u64 = 8 << 10;
+/// A link that was full is written to again when there is room for what it carries in this time, or
+/// for this many bytes: on a fast one each receipt makes room for little more than a frame.
+const WORTH_A_WRITE: (Duration, u64) = (Duration::from_micros(250), 128 << 10);
 /// For how long after a short message the queue is kept that short.
 const BRISK_FOR: Duration = Duration::from_millis(50);
 /// With less in flight than this a short message waits for nothing to speak of.
@@ -106,6 +109,8 @@ pub(crate) struct Flight {
     brisk_until: Option<Time>,
     /// What may be in flight, by all of the above.
     cap: u64,
+    /// The cap was reached, and there is not enough room again to be worth a write.
+    full: bool,
 }
 
 /// Doubling until the rate has stopped growing, as in BBR's startup; and the rounds after it.
@@ -170,12 +175,13 @@ impl Flight {
             passed: 0,
             brisk_until: None,
             cap: FIRST,
+            full: false,
         }
     }
 
     /// Bytes that may still be put on the link now.
     pub(crate) fn room(&self) -> u64 {
-        self.cap.saturating_sub(self.in_flight())
+        if self.full { 0 } else { self.cap.saturating_sub(self.in_flight()) }
     }
 
     /// What short messages may send beyond that until something is receipted: they make the queue
@@ -215,6 +221,7 @@ impl Flight {
         let before = self.sent;
         self.sent = self.sent.saturating_add(bytes);
         self.limited = limited;
+        self.full |= self.in_flight() >= self.cap;
         self.brisk_until = self.brisk_until.filter(|until| now < *until);
         // What trickled out before a large batch says nothing of it.
         let (begun, from) = match self.begun {
@@ -276,6 +283,11 @@ impl Flight {
             self.startup.round(received, self.sent, rate, mark.limited, long);
         }
         self.cap = self.cap();
+        // Less than LAG may stay in flight without a receipt.
+        let most = (self.cap.saturating_sub(LAG) / 8).min(WORTH_A_WRITE.1);
+        let rate = self.rate.0.max(self.rate.1);
+        let worth_it = bytes(rate, WORTH_A_WRITE.0).min(most);
+        self.full &= self.in_flight().saturating_add(worth_it) > self.cap;
         true
     }
 

@@ -146,6 +146,29 @@ fn a_short_message_goes_out_on_a_link_that_is_full_of_bulk() {
 }
 
 #[test]
+fn waiting_for_credit_is_told_behind_the_last_bytes_that_had_some() {
+    let config = Config { initial_window: 3 << 10, ..Config::new(Role::Server) };
+    let mut pair = Pair::with(Config::new(Role::Client), config);
+    let (now, client) = (pair.now, &mut pair.client.session);
+    let id = client.open(now, OpenOptions::named("app")).unwrap();
+    assert_eq!(client.write(now, id, &[1; 4 << 10]).unwrap(), 3 << 10);
+    let mut batch = Vec::new();
+    client.poll_transmit(now, &mut batch);
+    let kinds: Vec<_> = batch
+        .iter()
+        .filter_map(|item| match item {
+            Transmit::Data(job) => Some(("data", u64::from(job.raw_len))),
+            Transmit::Control(Frame::Blocked(blocked)) => Some(("blocked", blocked.offset)),
+            Transmit::Control(_) => None,
+        })
+        .collect();
+    assert_eq!(kinds, [("data", 3 << 10), ("blocked", 3 << 10)]);
+    client.sent(now, 3 << 10, 2, &[]);
+    assert_eq!(client.write(now, id, &[1]).unwrap(), 0);
+    assert!(!client.wants_transmit(), "and it is told once");
+}
+
+#[test]
 fn a_stalled_reader_bounds_what_its_sender_retains_and_harms_nobody_else() {
     let mut pair = Pair::new();
     let stalled = pair.client.session.open(pair.now, OpenOptions::named("stalled")).unwrap();

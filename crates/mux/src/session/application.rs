@@ -325,7 +325,7 @@ impl Session {
                 if credit < by_buffer {
                     send.waits_since(now);
                 }
-                if credit <= by_buffer && send.note_blocked() {
+                if credit <= by_buffer && send.note_blocked() && room == 0 && send.blocked_due() {
                     stream.owed.add(Owed::BLOCKED);
                 }
             }

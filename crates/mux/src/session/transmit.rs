@@ -92,10 +92,8 @@ impl Session {
         self.link_control(now, out);
         self.stream_control(now, out);
         self.data_frames(now, out);
-        if out.is_empty() {
-            // What the data turned up, BLOCKED for example, needs no later call.
-            self.stream_control(now, out);
-        }
+        // What the data turned up, BLOCKED for example, needs no later call.
+        self.stream_control(now, out);
         if let Some(frame) = self.closing_frame() {
             out.push(Transmit::Control(frame));
         }
@@ -267,6 +265,10 @@ impl Session {
                     continue;
                 }
             };
+            let blocked = send.blocked_due();
+            if blocked {
+                stream.owed.add(Owed::BLOCKED);
+            }
             self.scheduler.sent(now, id, wire);
             if let Some(link) = &mut self.link {
                 if room == 0 {
@@ -277,6 +279,9 @@ impl Session {
                 }
             }
             room = room.saturating_sub(wire);
+            if blocked {
+                self.refresh(now, id);
+            }
         }
     }
 

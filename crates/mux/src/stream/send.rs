@@ -172,7 +172,7 @@ impl SendHalf {
         limits::MAX_OFFSET.saturating_sub(self.buffer.end())
     }
 
-    /// A writer waits for credit: the peer shall hear of it once per limit.
+    /// Somebody waits for credit: the peer shall hear of it once per limit.
     pub(crate) fn note_blocked(&mut self) -> bool {
         let at = self.limit;
         let rare = self.rare();
@@ -181,6 +181,13 @@ impl SendHalf {
             rare.blocked_at = Some(at);
         }
         news
+    }
+
+    /// Whether a writer waits at the limit and all bytes below it have gone: BLOCKED says nothing to
+    /// a receiver before it has them.
+    pub(crate) fn blocked_due(&self) -> bool {
+        let at = self.rare.as_ref().and_then(|rare| rare.blocked_at);
+        at == Some(self.limit) && self.waiting() == 0
     }
 
     pub(crate) fn take_blocked(&mut self) -> Option<u64> {
