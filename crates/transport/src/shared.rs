@@ -27,12 +27,12 @@ pub(crate) type Outcome = Result<Arc<SessionSummary>, SessionError>;
 const EVENTS: usize = 256;
 
 /// How urgently the writer was called since it last looked.
-struct Call;
-
-impl Call {
-    const NONE: u8 = 0;
-    const SOON: u8 = 1;
-    const AT_ONCE: u8 = 2;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Call {
+    None,
+    Soon,
+    AtOnce,
 }
 
 /// One session, shared by its handles and the tasks of its links.
@@ -63,7 +63,7 @@ impl Shared {
             state: Mutex::new(State::new(session, name)),
             staging: Staging::default(),
             work: Notify::new(),
-            call: AtomicU8::new(Call::NONE),
+            call: AtomicU8::new(Call::None as u8),
             arrivals: Notify::new(),
             openings: Notify::new(),
             hung_up: Notify::new(),
@@ -84,14 +84,20 @@ impl Shared {
         result
     }
 
-    /// Whether what the writer was called for may wait until others had their turn.
-    pub(crate) fn may_wait(&self) -> bool {
-        self.call.swap(Call::NONE, Ordering::Relaxed) == Call::SOON
+    /// How the writer was called since it last asked.
+    pub(crate) fn take_call(&self) -> Call {
+        const SOON: u8 = Call::Soon as u8;
+        const NONE: u8 = Call::None as u8;
+        match self.call.swap(NONE, Ordering::Relaxed) {
+            NONE => Call::None,
+            SOON => Call::Soon,
+            _ => Call::AtOnce,
+        }
     }
 
     /// There is something for the writer to do, at once.
     pub(crate) fn wake_writer(&self) {
-        self.call.store(Call::AT_ONCE, Ordering::Relaxed);
+        self.call.store(Call::AtOnce as u8, Ordering::Relaxed);
         self.work.notify_one();
     }
 
@@ -100,7 +106,7 @@ impl Shared {
     pub(crate) fn with_as_reader<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let (result, owing) = self.with_deferring(act);
         if owing.is_some() {
-            let (none, soon) = (Call::NONE, Call::SOON);
+            let (none, soon) = (Call::None as u8, Call::Soon as u8);
             // Whoever called more urgently before is still heard.
             let _ = self.call.compare_exchange(none, soon, Ordering::Relaxed, Ordering::Relaxed);
             self.work.notify_one();

@@ -1,6 +1,7 @@
 //! One link at work: a task that reads, a task that writes, and the rules by which it dies.
 
 mod blocks;
+mod company;
 mod decode;
 mod encode;
 mod output;

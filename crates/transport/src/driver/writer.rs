@@ -18,12 +18,13 @@ use tokio::{
 
 use super::{
     End, STALL, at_hand,
+    company::Company,
     encode::{Account, Encoders},
     output::Output,
 };
 use crate::{
     clock,
-    shared::Shared,
+    shared::{Call, Shared},
     state::{Owing, State},
 };
 
@@ -33,6 +34,7 @@ pub(super) struct Writer {
     output: Output,
     batch: Vec<Transmit>,
     account: Account,
+    company: Company,
 }
 
 /// The session's clock, which runs while bytes are stuck in the socket as well.
@@ -64,7 +66,14 @@ impl Writer {
         let (wake_at, _) = shared.with_deferring(|state| state.session.timeout());
         let alarm = Alarm { timer: Box::pin(sleep(STALL)), at: None };
         let watch = Watch { shared, epoch, wake_at, alarm };
-        Self { watch, encoders, output, batch: Vec::new(), account: Account::default() }
+        Self {
+            watch,
+            encoders,
+            output,
+            batch: Vec::new(),
+            account: Account::default(),
+            company: Company::default(),
+        }
     }
 
     /// Writes until the link ends.
@@ -144,8 +153,17 @@ impl Writer {
             () = shared.work.notified() => {}
             () = alarm.rings(*wake_at) => {}
         }
-        if shared.may_wait() {
+        let lets_others = match shared.take_call() {
+            Call::Soon => true,
+            Call::AtOnce => self.company.expected(self.account.wire),
+            Call::None => false,
+        };
+        if lets_others {
             yield_now().await;
+            // What comes next answers the calls made meanwhile. The notice goes first: a call
+            // after it leaves another.
+            at_hand(pin!(shared.work.notified())).await;
+            self.company.note(shared.take_call() != Call::None);
         }
     }
 
