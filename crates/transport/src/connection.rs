@@ -58,11 +58,16 @@ impl Connection {
     /// [`StreamError::TooMany`] when the peer takes no new streams, [`StreamError::Session`] when the
     /// session has ended or is closing, from either side; who waits learns of it at once.
     pub async fn open_stream(&self, options: StreamOptions) -> Result<Stream, StreamError> {
+        let open = options.to_open();
+        // Who finds room does not queue up for it.
+        if let Some(stream) = self.try_open(&open, options.manual_ack)? {
+            return Ok(stream);
+        }
         loop {
             let opening = self.shared().openings.notified();
             tokio::pin!(opening);
             opening.as_mut().enable();
-            if let Some(stream) = self.try_open(&options)? {
+            if let Some(stream) = self.try_open(&open, options.manual_ack)? {
                 return Ok(stream);
             }
             opening.await;
@@ -74,30 +79,41 @@ impl Connection {
     /// # Cancel safety
     /// Safe: no stream is lost.
     pub async fn accept_stream(&self) -> Option<Stream> {
+        // Who finds a stream does not queue up for it.
+        if let Some(accepted) = self.try_accept() {
+            return accepted;
+        }
         loop {
             let arrival = self.shared().arrivals.notified();
             tokio::pin!(arrival);
             arrival.as_mut().enable();
-            let accepted = self.shared().with(|state| {
-                // A session that is over in order has no stream left that nobody took; of any other
-                // there is nothing left to deliver.
-                if state.session.ended().is_some() {
-                    return Accepted::Ended;
-                }
-                let id = state.session.accept();
-                let taken = id.and_then(|id| Some((id, state.session.options(id).cloned()?)));
-                taken.map_or(Accepted::Nothing, |(id, options)| Accepted::Stream(id, options))
-            });
-            match accepted {
-                Accepted::Stream(id, options) => {
-                    let stream = self.stream(id, options, false);
-                    self.announce_opened(&stream, false);
-                    return Some(stream);
-                }
-                Accepted::Ended => return None,
-                Accepted::Nothing => {}
+            if let Some(accepted) = self.try_accept() {
+                return accepted;
             }
             arrival.await;
+        }
+    }
+
+    /// A stream or the end, if there is either.
+    fn try_accept(&self) -> Option<Option<Stream>> {
+        let accepted = self.shared().with(|state| {
+            // A session that is over in order has no stream left that nobody took; of any other
+            // there is nothing left to deliver.
+            if state.session.ended().is_some() {
+                return Accepted::Ended;
+            }
+            let id = state.session.accept();
+            let taken = id.and_then(|id| Some((id, state.session.shared_options(id)?)));
+            taken.map_or(Accepted::Nothing, |(id, options)| Accepted::Stream(id, options))
+        });
+        match accepted {
+            Accepted::Stream(id, options) => {
+                let stream = self.stream(id, options, false);
+                self.announce_opened(&stream, false);
+                Some(Some(stream))
+            }
+            Accepted::Ended => Some(None),
+            Accepted::Nothing => None,
         }
     }
 
@@ -207,43 +223,31 @@ impl Connection {
         }
     }
 
-    fn try_open(&self, options: &StreamOptions) -> Result<Option<Stream>, StreamError> {
-        let open = options.to_open();
-        let opened =
-            self.shared().with(|state| match state.session.open(clock::now(), open.clone()) {
-                Ok(id) => {
-                    if options.manual_ack {
-                        state.session.set_manual_ack(id, true);
-                    }
-                    Ok(Some(id))
+    fn try_open(&self, open: &OpenOptions, manual: bool) -> Result<Option<Stream>, StreamError> {
+        let (now, wanted) = (clock::now(), open.clone());
+        let opened = self.shared().with(|state| match state.session.open(now, wanted) {
+            Ok(id) => {
+                if manual {
+                    state.session.set_manual_ack(id, true);
                 }
-                Err(OpenError::TooMany(_)) => Ok(None),
-                Err(OpenError::SessionEnded(ended)) => {
-                    Err(StreamError::Session(state.session_error(&ended)))
-                }
-                Err(error @ OpenError::GoingAway(_)) => {
-                    Err(StreamError::TooMany(error.to_string()))
-                }
-                Err(error) => Err(StreamError::Options(error.to_string())),
-            })?;
-        Ok(opened.map(|id| {
-            let stream = self.stream(id, open, true);
+                Ok(state.session.shared_options(id).map(|options| (id, options)))
+            }
+            Err(OpenError::TooMany(_)) => Ok(None),
+            Err(OpenError::SessionEnded(ended)) => {
+                Err(StreamError::Session(state.session_error(&ended)))
+            }
+            Err(error @ OpenError::GoingAway(_)) => Err(StreamError::TooMany(error.to_string())),
+            Err(error) => Err(StreamError::Options(error.to_string())),
+        })?;
+        Ok(opened.map(|(id, options)| {
+            let stream = self.stream(id, options, true);
             self.announce_opened(&stream, true);
             stream
         }))
     }
 
-    fn stream(&self, id: StreamId, options: OpenOptions, ours: bool) -> Stream {
-        Stream::new(Handle {
-            connection: self.clone(),
-            id,
-            label: options.label,
-            name: options.name,
-            priority: options.priority,
-            metadata: options.metadata,
-            unidirectional: options.unidirectional,
-            ours,
-        })
+    fn stream(&self, id: StreamId, options: Arc<OpenOptions>, ours: bool) -> Stream {
+        Stream::new(Handle { connection: self.clone(), id, options, ours })
     }
 
     fn announce_opened(&self, stream: &Stream, ours: bool) {
@@ -257,7 +261,7 @@ impl Connection {
 
 /// What came of asking for a stream that the peer opened.
 enum Accepted {
-    Stream(StreamId, OpenOptions),
+    Stream(StreamId, Arc<OpenOptions>),
     Nothing,
     Ended,
 }

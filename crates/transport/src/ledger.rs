@@ -42,9 +42,9 @@ pub(crate) struct Frame {
 
 impl Ledger {
     /// A stream has left the session.
-    pub(crate) fn enter(&mut self, stats: &mux::StreamStats) {
-        self.total.add(stats);
-        self.keep(StreamStats::of(stats));
+    pub(crate) fn enter(&mut self, stats: mux::StreamStats) {
+        self.total.add(&stats);
+        self.keep(StreamStats::from(stats));
     }
 
     /// Sums over forgotten streams and `live` ones.
@@ -117,8 +117,7 @@ impl Total {
         if let Some(declared) = stats.recv_final {
             add(&mut self.duplicated, stats.bytes_received.saturating_sub(declared));
         }
-        let seen = StreamStats::of(stats);
-        let halves = [seen.send_state, seen.recv_state];
+        let halves = HalfState::both(stats);
         let fine = |half: &HalfState| matches!(half, HalfState::Finished | HalfState::Absent);
         if halves.iter().all(fine) {
             add(&mut self.verified, 1);

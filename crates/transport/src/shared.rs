@@ -18,7 +18,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::{
     LinkState, SessionError, SessionEvent, SessionSummary,
     staging::Staging,
-    state::{Effects, Owing, State},
+    state::{Effects, Owing, State, Told},
 };
 
 /// How a session ended.
@@ -88,17 +88,25 @@ impl Shared {
     pub(crate) fn take_call(&self) -> Call {
         const SOON: u8 = Call::Soon as u8;
         const NONE: u8 = Call::None as u8;
-        match self.call.swap(NONE, Ordering::Relaxed) {
+        match self.call.swap(NONE, Ordering::AcqRel) {
             NONE => Call::None,
             SOON => Call::Soon,
             _ => Call::AtOnce,
         }
     }
 
+    /// Calls the writer, unless a call as urgent is on its way already.
+    fn call(&self, call: Call) {
+        let (none, call) = (Call::None as u8, call as u8);
+        // Whoever called more urgently before is still heard.
+        if self.call.fetch_max(call, Ordering::AcqRel) == none {
+            self.work.notify_one();
+        }
+    }
+
     /// There is something for the writer to do, at once.
     pub(crate) fn wake_writer(&self) {
-        self.call.store(Call::AtOnce as u8, Ordering::Relaxed);
-        self.work.notify_one();
+        self.call(Call::AtOnce);
     }
 
     /// The same for a reader, whose credit may wait until other readers had their turn: what they
@@ -106,10 +114,7 @@ impl Shared {
     pub(crate) fn with_as_reader<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let (result, owing) = self.with_deferring(act);
         if owing.is_some() {
-            let (none, soon) = (Call::None as u8, Call::Soon as u8);
-            // Whoever called more urgently before is still heard.
-            let _ = self.call.compare_exchange(none, soon, Ordering::Relaxed, Ordering::Relaxed);
-            self.work.notify_one();
+            self.call(Call::Soon);
         }
         result
     }
@@ -120,25 +125,20 @@ impl Shared {
         &self,
         act: impl FnOnce(&mut State) -> R,
     ) -> (R, Option<Owing>) {
-        let (result, effects) = self.act(act);
-        let owing = effects.owing;
-        self.apply(effects);
-        (result, owing)
-    }
-
-    fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> (R, Effects) {
         let mut effects = Effects::default();
         let result = {
             let mut state = self.lock();
             self.staging.opening(&mut state.session);
             let result = act(&mut state);
-            state.drain(&mut effects);
+            state.drain(&mut effects, || self.events.receiver_count() > 0);
             if self.staging.closing(state.session.has_room()) {
                 effects.owing = Some(Owing::Gathered);
             }
             result
         };
-        (result, effects)
+        let owing = effects.owing;
+        self.apply(effects);
+        (result, owing)
     }
 
     /// Ends the session here and now, for a reason that the session itself does not know.
@@ -207,6 +207,9 @@ impl Shared {
     }
 
     fn apply(&self, effects: Effects) {
+        if let Some(waker) = effects.waker {
+            waker.wake();
+        }
         for waker in effects.wakers {
             waker.wake();
         }
@@ -216,7 +219,14 @@ impl Shared {
         if effects.openings {
             self.openings.notify_waiters();
         }
-        if let Some(measured) = effects.rtt {
+        if let Some(told) = effects.told {
+            self.tell(*told);
+        }
+    }
+
+    /// What does not happen all the time.
+    fn tell(&self, told: Told) {
+        if let Some(measured) = told.rtt {
             self.link.send_if_modified(|link| match link {
                 LinkState::Up { rtt, .. } => {
                     *rtt = Some(measured);
@@ -225,10 +235,10 @@ impl Shared {
                 _ => false,
             });
         }
-        for event in effects.events {
+        for event in told.events {
             self.announce(event);
         }
-        if let Some(outcome) = effects.outcome {
+        if let Some(outcome) = told.outcome {
             self.outcome.send_replace(Some(outcome.clone()));
             self.link.send_replace(LinkState::Closed);
             self.announce(SessionEvent::Closed(outcome));
@@ -246,5 +256,32 @@ impl fmt::Debug for Shared {
             (state.id, state.name.clone())
         };
         f.debug_struct("Session").field("id", &id).field("name", &name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2_mux::{Config, ProcessBudget, Role};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_wake_the_writer_once_until_it_looks_and_the_most_urgent_counts() {
+        let session = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        let shared = Shared::new(session, String::new());
+        for _ in 0..3 {
+            shared.call(Call::Soon);
+            shared.call(Call::AtOnce);
+            shared.call(Call::Soon);
+            shared.work.notified().await;
+            assert_eq!(shared.take_call(), Call::AtOnce);
+            assert_eq!(shared.take_call(), Call::None);
+        }
+        // One that dies between its notice and its look leaves the call to the next.
+        shared.wake_writer();
+        drop(shared.work.notified());
+        shared.wake_writer();
+        shared.work.notified().await;
+        assert_eq!(shared.take_call(), Call::AtOnce);
     }
 }

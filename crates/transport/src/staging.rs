@@ -119,7 +119,10 @@ impl Staging {
     /// The lock is about to be released; `wanted`: more bytes could be sent. Returns whether some
     /// were gathered meanwhile, of which the writer was not told.
     pub(crate) fn closing(&self, wanted: bool) -> bool {
-        self.wanted.store(wanted, Ordering::SeqCst);
+        // Stored under the session's lock alone. While it stays true, whoever gathers sees it.
+        if self.wanted.load(Ordering::Relaxed) != wanted {
+            self.wanted.store(wanted, Ordering::SeqCst);
+        }
         wanted && self.any.load(Ordering::SeqCst)
     }
 

@@ -1,19 +1,21 @@
 //! What a session's lock protects: the session itself, and what is known of it beside.
 
+mod effects;
 mod figures;
 
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    task::Waker,
     time::Duration,
 };
 
 use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, StreamMap, Time};
 
+pub(crate) use effects::{Effects, Owing, Told};
+
 use crate::wakers::Wakers;
 use crate::{
-    Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, StreamError, StreamStats,
+    HalfState, Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, StreamError,
     Unacknowledged, clock,
     ledger::{Frame, Ledger},
     shared::Outcome,
@@ -56,27 +58,6 @@ pub(crate) struct State {
     outage: Duration,
 }
 
-/// Why the writer should look at the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owing {
-    /// There is something to send, or to say at an earlier time.
-    Transmit,
-    /// Bytes were gathered that the session does not know of yet.
-    Gathered,
-}
-
-/// What to do once the lock is released.
-#[derive(Default)]
-pub(crate) struct Effects {
-    pub(crate) wakers: Vec<Waker>,
-    pub(crate) events: Vec<SessionEvent>,
-    pub(crate) arrivals: usize,
-    pub(crate) openings: bool,
-    pub(crate) owing: Option<Owing>,
-    pub(crate) rtt: Option<Duration>,
-    pub(crate) outcome: Option<Outcome>,
-}
-
 impl State {
     pub(crate) fn new(session: Session, name: String) -> Self {
         Self {
@@ -112,9 +93,18 @@ impl State {
     /// The application has let go of a stream.
     pub(crate) fn release(&mut self, now: Time, id: StreamId) {
         self.waiting.remove(&id);
-        self.failed_offsets.remove(&id);
-        self.broken.remove(&id);
+        self.forget(id);
         self.session.release(now, id);
+    }
+
+    /// Forgets what made a stream an unusual one.
+    fn forget(&mut self, id: StreamId) {
+        if !self.failed_offsets.is_empty() {
+            self.failed_offsets.remove(&id);
+        }
+        if !self.broken.is_empty() {
+            self.broken.remove(&id);
+        }
     }
 
     /// Whether this link still carries the session.
@@ -265,8 +255,8 @@ impl State {
     pub(crate) fn unacknowledged(&self) -> Vec<Unacknowledged> {
         let stats = self.session.stats();
         let open = |stream: &&mux::StreamStats| {
-            let half = StreamStats::of(stream).send_state;
-            let pending = matches!(half, crate::HalfState::Open | crate::HalfState::Ending);
+            let [half, _] = HalfState::both(stream);
+            let pending = matches!(half, HalfState::Open | HalfState::Ending);
             // An unfinished stream is not complete, even if nothing of it is held.
             pending && (stream.opened_here || stream.bytes_written > stream.acked_by_peer)
         };
@@ -281,12 +271,13 @@ impl State {
     }
 
     /// Takes what the session has to tell, for after the lock.
-    pub(crate) fn drain(&mut self, effects: &mut Effects) {
+    /// `observed` tells whether anybody listens to events.
+    pub(crate) fn drain(&mut self, effects: &mut Effects, observed: impl Fn() -> bool) {
         while let Some(event) = self.session.poll_event() {
-            self.take(event, effects);
+            self.take(event, effects, &observed);
         }
-        let timeout = self.session.timeout();
-        let sooner = self.armed.is_some_and(|armed| timeout.is_some_and(|at| at < armed));
+        let earlier = |armed: Time| self.session.timeout().is_some_and(|at| at < armed);
+        let sooner = self.armed.is_some_and(earlier);
         effects.openings |= std::mem::take(&mut self.closing);
         // A session that has said everything hangs up; it need not wait for the peer to do so.
         let over = self.session.is_attached() && self.session.is_drained();
@@ -295,46 +286,51 @@ impl State {
         }
     }
 
-    fn take(&mut self, event: Event, effects: &mut Effects) {
-        let mut wake = |waker: Option<Waker>| effects.wakers.extend(waker);
+    fn take(&mut self, event: Event, effects: &mut Effects, observed: &impl Fn() -> bool) {
         match event {
             Event::Incoming => effects.arrivals = effects.arrivals.saturating_add(1),
-            Event::Readable(id) => wake(self.waiting.get_mut(&id).and_then(|w| w.read.take())),
-            Event::Writable(id) => wake(self.waiting.get_mut(&id).and_then(|w| w.write.take())),
+            Event::Readable(id) => {
+                effects.wake(self.waiting.get_mut(&id).and_then(|w| w.read.take()));
+            }
+            Event::Writable(id) => {
+                effects.wake(self.waiting.get_mut(&id).and_then(|w| w.write.take()));
+            }
             Event::SendEnded(id) => {
                 if let Some(wakers) = self.waiting.get_mut(&id) {
                     wakers.send_ended();
-                    wake(wakers.write.take());
-                    wake(wakers.end.take());
+                    effects.wake(wakers.write.take());
+                    effects.wake(wakers.end.take());
                 }
             }
             Event::Forgotten(stats) => {
-                self.ledger.enter(&stats);
-                self.failed_offsets.remove(&stats.id);
-                self.broken.remove(&stats.id);
-                effects.events.push(SessionEvent::StreamClosed { id: stats.id });
+                let id = stats.id;
+                self.ledger.enter(*stats);
+                self.forget(id);
+                if observed() {
+                    effects.event(SessionEvent::StreamClosed { id });
+                }
             }
             Event::CanOpen => effects.openings = true,
-            Event::HeartbeatSent => effects.events.push(SessionEvent::HeartbeatSent),
-            Event::HeartbeatReceived => effects.events.push(SessionEvent::HeartbeatReceived),
+            Event::HeartbeatSent => effects.event(SessionEvent::HeartbeatSent),
+            Event::HeartbeatReceived => effects.event(SessionEvent::HeartbeatReceived),
             Event::HeartbeatAnswered { rtt } => {
                 self.tally.round_trips.observe(rtt);
-                effects.rtt = Some(rtt);
-                effects.events.push(SessionEvent::HeartbeatAnswered { rtt });
+                effects.told().rtt = Some(rtt);
+                effects.event(SessionEvent::HeartbeatAnswered { rtt });
             }
-            Event::HeartbeatMissed => effects.events.push(SessionEvent::HeartbeatMissed),
-            Event::Resumed { replay, streams } => effects.events.push(SessionEvent::Resumed {
+            Event::HeartbeatMissed => effects.event(SessionEvent::HeartbeatMissed),
+            Event::Resumed { replay, streams } => effects.event(SessionEvent::Resumed {
                 outage: self.bridged,
                 replayed: replay,
                 streams: usize::try_from(streams).unwrap_or(usize::MAX),
             }),
             Event::GoingAway => {
                 effects.openings = true;
-                effects.events.push(SessionEvent::GoingAway);
+                effects.event(SessionEvent::GoingAway);
             }
             Event::Ended(ended) => {
                 let now = clock::now();
-                effects.outcome = Some(self.outcome(now, &ended));
+                effects.told().outcome = Some(self.outcome(now, &ended));
                 self.tally.credit_blocked = Some(self.session.credit_blocked(now));
                 // Whoever waits for a stream learns of the end by asking again.
                 for wakers in self.waiting.values_mut() {
@@ -407,8 +403,8 @@ mod tests {
         state.session.write(now, id, b"hello").expect("room");
         state.forgotten(|unacknowledged| SessionError::PeerRestarted { unacknowledged });
         let mut effects = Effects::default();
-        state.drain(&mut effects);
-        match effects.outcome {
+        state.drain(&mut effects, || false);
+        match effects.told().outcome.take() {
             Some(Err(SessionError::PeerRestarted { unacknowledged })) => {
                 let one = &unacknowledged[0];
                 assert_eq!((one.name.as_str(), one.acknowledged, one.bytes), ("app", 0, 5));
@@ -424,7 +420,7 @@ mod tests {
         state.close("");
         state.forgotten(|unacknowledged| SessionError::PeerRestarted { unacknowledged });
         let mut effects = Effects::default();
-        state.drain(&mut effects);
-        assert!(matches!(effects.outcome, Some(Ok(_))));
+        state.drain(&mut effects, || false);
+        assert!(matches!(effects.told().outcome, Some(Ok(_))));
     }
 }

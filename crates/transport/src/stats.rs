@@ -239,31 +239,7 @@ pub struct ServerStats {
 
 impl StreamStats {
     pub(crate) fn of(stats: &mux::StreamStats) -> Self {
-        Self {
-            id: Some(stats.id),
-            label: stats.label,
-            name: stats.name.clone(),
-            priority: stats.priority,
-            codec_sent: stats.codec_sent,
-            codec_received: stats.codec_received,
-            bytes_sent: stats.bytes_written,
-            bytes_received: stats.bytes_received,
-            wire_sent: stats.wire_sent,
-            wire_received: stats.wire_received,
-            frames_sent: stats.frames_sent,
-            frames_received: stats.frames_received,
-            acked_by_peer: stats.acked_by_peer,
-            acknowledged: stats.acknowledged,
-            retained: stats.retained,
-            window: stats.window,
-            dropped: stats.dropped,
-            replayed: stats.replayed,
-            duplicates: stats.duplicates_discarded,
-            digest_sent: stats.digest_sent,
-            digest_verified: stats.digest_verified,
-            send_state: send_state(stats),
-            recv_state: recv_state(stats),
-        }
+        Self::from(stats.clone())
     }
 
     /// Adds the figures of another stream to a sum.
@@ -285,6 +261,44 @@ impl StreamStats {
         for (sum, more) in sums {
             *sum = sum.saturating_add(more);
         }
+    }
+}
+
+impl From<mux::StreamStats> for StreamStats {
+    fn from(stats: mux::StreamStats) -> Self {
+        let [send_state, recv_state] = HalfState::both(&stats);
+        Self {
+            id: Some(stats.id),
+            label: stats.label,
+            name: stats.name,
+            priority: stats.priority,
+            codec_sent: stats.codec_sent,
+            codec_received: stats.codec_received,
+            bytes_sent: stats.bytes_written,
+            bytes_received: stats.bytes_received,
+            wire_sent: stats.wire_sent,
+            wire_received: stats.wire_received,
+            frames_sent: stats.frames_sent,
+            frames_received: stats.frames_received,
+            acked_by_peer: stats.acked_by_peer,
+            acknowledged: stats.acknowledged,
+            retained: stats.retained,
+            window: stats.window,
+            dropped: stats.dropped,
+            replayed: stats.replayed,
+            duplicates: stats.duplicates_discarded,
+            digest_sent: stats.digest_sent,
+            digest_verified: stats.digest_verified,
+            send_state,
+            recv_state,
+        }
+    }
+}
+
+impl HalfState {
+    /// The sending and the receiving half of a stream.
+    pub(crate) fn both(stats: &mux::StreamStats) -> [Self; 2] {
+        [send_state(stats), recv_state(stats)]
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use p2_mux::{ErrorCode, StreamId};
+use p2_mux::{ErrorCode, OpenOptions, StreamId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use recv::{Chunk, RecvStream};
@@ -184,11 +184,7 @@ impl AsyncWrite for Stream {
 pub(crate) struct Handle {
     pub(crate) connection: Connection,
     pub(crate) id: StreamId,
-    pub(crate) label: u32,
-    pub(crate) name: String,
-    pub(crate) priority: Priority,
-    pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) unidirectional: bool,
+    pub(crate) options: Arc<OpenOptions>,
     /// Opened by this side.
     pub(crate) ours: bool,
 }
@@ -196,17 +192,18 @@ pub(crate) struct Handle {
 impl Handle {
     /// Whether this side has a sending half.
     pub(crate) fn can_send(&self) -> bool {
-        self.ours || !self.unidirectional
+        self.ours || !self.options.unidirectional
     }
 
     /// Whether this side has a receiving half.
     pub(crate) fn can_receive(&self) -> bool {
-        !self.ours || !self.unidirectional
+        !self.ours || !self.options.unidirectional
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.connection.shared().with(|state| state.release(clock::now(), self.id));
+        let now = clock::now();
+        self.connection.shared().with(|state| state.release(now, self.id));
     }
 }

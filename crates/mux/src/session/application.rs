@@ -175,13 +175,10 @@ impl Session {
         if matches!(read, Err(StreamError::Digest { .. })) && recv.stop(ErrorCode::INTEGRITY) {
             stream.owed.add(Owed::STOP);
         }
+        // The reader is here: `readable_told` keeps it from an event for what it can see by
+        // reading on.
         if !blocked {
-            let told = stream.readable_told;
             self.refresh(now, id);
-            // The reader is here; it needs no event for what it can see by reading on.
-            if let Some(stream) = self.streams.get_mut(id) {
-                stream.readable_told = told;
-            }
         }
         read
     }
@@ -279,11 +276,15 @@ impl Session {
             return;
         };
         stream.held = false;
+        if let Some(recv) = &mut stream.recv {
+            if recv.stop(ErrorCode::CANCELLED) {
+                stream.owed.add(Owed::STOP);
+            }
+        }
         let unfinished = stream.send.as_ref().is_some_and(|half| half.writable().is_ok());
         if unfinished {
             self.reset(now, id, ErrorCode::CANCELLED);
         }
-        self.stop(now, id, ErrorCode::CANCELLED);
         self.refresh(now, id);
     }
 

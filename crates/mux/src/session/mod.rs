@@ -290,7 +290,9 @@ impl Session {
             stream.listed = true;
             self.owing.push_back(id);
         }
-        self.settle(id);
+        if stream.is_over() {
+            self.settle(id);
+        }
     }
 
     /// Counts a stream out once it is over, and forgets it once nobody needs it.

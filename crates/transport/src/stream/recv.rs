@@ -80,27 +80,27 @@ impl RecvStream {
 
     /// The number that people see.
     pub fn label(&self) -> u32 {
-        self.handle.label
+        self.handle.options.label
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.handle.name
+        &self.handle.options.name
     }
 
     /// Its class.
     pub fn priority(&self) -> Priority {
-        self.handle.priority
+        self.handle.options.priority
     }
 
     /// What its opener added.
     pub fn metadata(&self) -> &[(String, String)] {
-        &self.handle.metadata
+        &self.handle.options.metadata
     }
 
     /// Whether only its opener sends.
     pub fn is_unidirectional(&self) -> bool {
-        self.handle.unidirectional
+        self.handle.options.unidirectional
     }
 
     /// The next bytes without a copy, or a gap; `None` at the end, once length and digest of the
@@ -160,9 +160,9 @@ impl RecvStream {
             return Poll::Ready(Ok(Read::Finished));
         }
         let turn = ready!(poll_proceed(cx));
-        let id = self.handle.id;
+        let (id, now) = (self.handle.id, clock::now());
         let read = self.handle.connection.shared().with_as_reader(|state| {
-            match state.session.read(clock::now(), id, max) {
+            match state.session.read(now, id, max) {
                 Ok(Read::Blocked) => {
                     state.wakers(id).on_read(cx);
                     Poll::Pending
@@ -212,6 +212,9 @@ impl AsyncRead for RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
-        self.stop(ErrorCode::CANCELLED);
+        // The last to let go of the stream stops the half by that.
+        if Arc::strong_count(&self.handle) > 1 {
+            self.stop(ErrorCode::CANCELLED);
+        }
     }
 }

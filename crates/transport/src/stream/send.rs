@@ -53,27 +53,27 @@ impl SendStream {
 
     /// The number that people see.
     pub fn label(&self) -> u32 {
-        self.handle.label
+        self.handle.options.label
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.handle.name
+        &self.handle.options.name
     }
 
     /// Its class.
     pub fn priority(&self) -> Priority {
-        self.handle.priority
+        self.handle.options.priority
     }
 
     /// What its opener added.
     pub fn metadata(&self) -> &[(String, String)] {
-        &self.handle.metadata
+        &self.handle.options.metadata
     }
 
     /// Whether only its opener sends.
     pub fn is_unidirectional(&self) -> bool {
-        self.handle.unidirectional
+        self.handle.options.unidirectional
     }
 
     /// The session that it belongs to.
@@ -107,9 +107,9 @@ impl SendStream {
     pub fn start_finish(&mut self) {
         if self.handle.can_send() && !self.ended {
             self.ended = true;
-            let id = self.handle.id;
+            let (id, now) = (self.handle.id, clock::now());
             // A half that was stopped cannot be finished; `finish` and writes say so.
-            let _ = self.handle.connection.shared().with(|s| s.session.finish(clock::now(), id));
+            let _ = self.handle.connection.shared().with(|state| state.session.finish(now, id));
         }
     }
 
@@ -228,9 +228,10 @@ impl SendStream {
                 turn.made_progress();
                 return Poll::Ready(Ok(()));
             }
+            let now = clock::now();
             ready!(self.poll_with(cx, data.len() <= GATHERED, |session, id| {
                 let wanted = data.len();
-                let taken = session.write_chunk(clock::now(), id, data)?;
+                let taken = session.write_chunk(now, id, data)?;
                 Ok(if taken == 0 && wanted > 0 { Taken::None } else { Taken::Some(taken) })
             }))?;
             turn.made_progress();
@@ -261,8 +262,9 @@ impl AsyncWrite for SendStream {
             turn.made_progress();
             return Poll::Ready(Ok(data.len()));
         }
+        let now = clock::now();
         let taken = ready!(this.poll_with(cx, data.len() <= GATHERED, |session, id| {
-            let taken = session.write(clock::now(), id, data)?;
+            let taken = session.write(now, id, data)?;
             Ok(if taken == 0 && !data.is_empty() { Taken::None } else { Taken::Some(taken) })
         }))?;
         turn.made_progress();
