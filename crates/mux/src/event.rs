@@ -18,6 +18,8 @@ pub enum Event {
     Readable(StreamId),
     /// [`Session::write`](crate::Session::write) would now accept something, or fail.
     Writable(StreamId),
+    /// The peer has acknowledged all that was written so far.
+    Acknowledged(StreamId),
     /// The sending half is over: its end was acknowledged, or the peer stopped it.
     SendEnded(StreamId),
     /// The stream has left the session; these are its last figures.

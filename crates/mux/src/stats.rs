@@ -10,18 +10,95 @@ use crate::stream::Stream;
 use crate::stream::recv::{RecvEnd, RecvState};
 use crate::stream::send::SendState;
 
-/// What only the wire knows of one stream.
-#[derive(Debug, Clone, Default)]
+/// What only the wire knows of one stream. Small numbers, because most streams carry little; what
+/// they count up to is carried elsewhere before they overflow.
+#[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) wire_sent: u64,
-    pub(crate) wire_received: u64,
-    pub(crate) frames_sent: u64,
-    pub(crate) frames_received: u64,
-    pub(crate) replayed: u64,
-    pub(crate) codec_sent: Option<CodecId>,
-    pub(crate) codec_received: Option<CodecId>,
+    wire_sent: u32,
+    wire_received: u32,
+    frames_sent: u32,
+    frames_received: u32,
     /// Wire bytes per 256 raw bytes lately, for the scheduler's guess.
     pub(crate) shrink: u32,
+    codec_sent: Option<CodecId>,
+    codec_received: Option<CodecId>,
+    carried: Option<Box<Carried>>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Carried {
+    wire_sent: u64,
+    wire_received: u64,
+    frames_sent: u64,
+    frames_received: u64,
+    replayed: u64,
+}
+
+impl Counters {
+    /// A frame of `wire` bytes went out.
+    pub(crate) fn sent(&mut self, wire: u64, codec: CodecId) {
+        self.codec_sent = Some(codec);
+        match (self.frames_sent.checked_add(1), sum(self.wire_sent, wire)) {
+            (Some(frames), Some(wire)) => (self.frames_sent, self.wire_sent) = (frames, wire),
+            _ => {
+                let carried = self.carry();
+                carried.frames_sent = carried.frames_sent.saturating_add(1);
+                carried.wire_sent = carried.wire_sent.saturating_add(wire);
+            }
+        }
+    }
+
+    /// A frame of `wire` bytes came.
+    pub(crate) fn received(&mut self, wire: u64, codec: CodecId) {
+        self.codec_received = Some(codec);
+        match (self.frames_received.checked_add(1), sum(self.wire_received, wire)) {
+            (Some(frames), Some(wire)) => {
+                (self.frames_received, self.wire_received) = (frames, wire);
+            }
+            _ => {
+                let carried = self.carry();
+                carried.frames_received = carried.frames_received.saturating_add(1);
+                carried.wire_received = carried.wire_received.saturating_add(wire);
+            }
+        }
+    }
+
+    /// `bytes` have to be sent again.
+    pub(crate) fn replayed(&mut self, bytes: u64) {
+        if bytes > 0 {
+            let carried = self.carry();
+            carried.replayed = carried.replayed.saturating_add(bytes);
+        }
+    }
+
+    /// The whole numbers.
+    fn whole(&self) -> Carried {
+        let mut whole = self.carried.as_deref().cloned().unwrap_or_default();
+        whole.add(self);
+        whole
+    }
+
+    fn carry(&mut self) -> &mut Carried {
+        let mut carried = self.carried.take().unwrap_or_default();
+        carried.add(self);
+        (self.wire_sent, self.wire_received) = (0, 0);
+        (self.frames_sent, self.frames_received) = (0, 0);
+        self.carried.insert(carried)
+    }
+}
+
+impl Carried {
+    fn add(&mut self, recent: &Counters) {
+        let add = |sum: &mut u64, more: u32| *sum = sum.saturating_add(u64::from(more));
+        add(&mut self.wire_sent, recent.wire_sent);
+        add(&mut self.wire_received, recent.wire_received);
+        add(&mut self.frames_sent, recent.frames_sent);
+        add(&mut self.frames_received, recent.frames_received);
+    }
+}
+
+fn sum(count: u32, more: u64) -> Option<u32> {
+    count.checked_add(u32::try_from(more).ok()?)
 }
 
 /// Snapshot of one stream. Bytes are raw (before encoding) unless `wire` says otherwise; wire
@@ -90,16 +167,17 @@ pub struct StreamStats {
 }
 
 impl StreamStats {
-    pub(crate) fn of(stream: &Stream) -> Self {
+    pub(crate) fn of(id: StreamId, stream: &Stream) -> Self {
         let send = stream.send.as_ref();
         let recv = stream.recv.as_ref();
         let recv_final = recv.and_then(|half| match half.end() {
             Some(RecvEnd::Fin { final_offset, .. }) => Some(final_offset),
             _ => None,
         });
+        let wire = stream.counters.whole();
         let dropped_here = send.map_or(0, |half| half.dropped());
         Self {
-            id: stream.id,
+            id,
             label: stream.options.label,
             name: stream.options.name.clone(),
             priority: stream.options.priority,
@@ -111,11 +189,11 @@ impl StreamStats {
             acknowledged: recv.map_or(0, |half| half.acked()),
             retained: send.map_or(0, |half| half.retained()),
             unread: recv.map_or(0, |half| half.unread()),
-            frames_sent: stream.counters.frames_sent,
-            frames_received: stream.counters.frames_received,
-            wire_sent: stream.counters.wire_sent,
-            wire_received: stream.counters.wire_received,
-            replayed: stream.counters.replayed,
+            frames_sent: wire.frames_sent,
+            frames_received: wire.frames_received,
+            wire_sent: wire.wire_sent,
+            wire_received: wire.wire_received,
+            replayed: wire.replayed,
             duplicates_discarded: recv.map_or(0, |half| half.duplicates()),
             dropped: dropped_here.saturating_add(recv.map_or(0, |half| half.dropped())),
             codec_sent: stream.counters.codec_sent,
@@ -199,4 +277,25 @@ pub struct SessionStats {
     pub waits: Vec<Histogram>,
     /// Live streams in order of their ids.
     pub streams: Vec<StreamStats>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_go_on_where_small_numbers_end() {
+        let mut counters = Counters::default();
+        let wire = u64::from(u32::MAX) / 2;
+        for _ in 0..9 {
+            counters.sent(wire, CodecId::NONE);
+            counters.received(7, CodecId::NONE);
+        }
+        counters.sent(1 << 40, CodecId::NONE);
+        counters.replayed(5);
+        let whole = counters.whole();
+        assert_eq!((whole.frames_sent, whole.wire_sent), (10, 9 * wire + (1 << 40)));
+        assert_eq!((whole.frames_received, whole.wire_received), (9, 63));
+        assert_eq!(whole.replayed, 5);
+    }
 }

@@ -30,21 +30,19 @@ use crate::{
 /// println!("{} bytes sent, {} lost", summary.raw_sent, summary.lost);
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone)]
-pub struct Connection(Arc<Inner>);
-
 #[derive(Debug)]
-struct Inner {
+pub struct Connection {
     shared: Arc<Shared>,
 }
 
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Inner { shared }))
+        shared.users.add();
+        Self { shared }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0.shared
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Opens a stream. It works without a link as well: the peer hears of it with the next one.
@@ -247,7 +245,7 @@ impl Connection {
     }
 
     fn stream(&self, id: StreamId, options: Arc<OpenOptions>, ours: bool) -> Stream {
-        Stream::new(Handle { connection: self.clone(), id, options, ours })
+        Stream::new(Handle::new(self.shared.clone(), id, options, ours))
     }
 
     fn announce_opened(&self, stream: &Stream, ours: bool) {
@@ -266,8 +264,16 @@ enum Accepted {
     Ended,
 }
 
-impl Drop for Inner {
+impl Clone for Connection {
+    fn clone(&self) -> Self {
+        Self::new(self.shared.clone())
+    }
+}
+
+impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.with(|state| state.orphaned(clock::now()));
+        if !self.shared.users.try_remove() {
+            self.shared.with(|state| self.shared.users.remove(state));
+        }
     }
 }

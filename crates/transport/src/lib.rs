@@ -64,6 +64,7 @@ mod stream;
 mod supervisor;
 mod tally;
 mod token;
+mod users;
 mod wakers;
 
 pub use backoff::Backoff;

@@ -19,6 +19,7 @@ use crate::{
     LinkState, SessionError, SessionEvent, SessionSummary,
     staging::Staging,
     state::{Effects, Owing, State, Told},
+    users::Users,
 };
 
 /// How a session ended.
@@ -39,6 +40,7 @@ pub(crate) enum Call {
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) staging: Staging,
+    pub(crate) users: Users,
     /// The writer has something to do, or its timer has moved.
     pub(crate) work: Notify,
     call: AtomicU8,
@@ -62,6 +64,7 @@ impl Shared {
         Self {
             state: Mutex::new(State::new(session, name)),
             staging: Staging::default(),
+            users: Users::default(),
             work: Notify::new(),
             call: AtomicU8::new(Call::None as u8),
             arrivals: Notify::new(),

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, StreamMap, Time};
+use p2_mux::{self as mux, Ended, ErrorCode, Event, Session, StreamId, Time};
 
 pub(crate) use effects::{Effects, Owing, Told};
 
-use crate::wakers::Wakers;
+use crate::wakers::{Waiting, Wakers};
 use crate::{
     HalfState, Negotiated, PeerInfo, SessionError, SessionEvent, SessionId, StreamError,
     Unacknowledged, clock,
@@ -37,7 +37,7 @@ pub(crate) struct State {
     pub(crate) armed: Option<Time>,
     pub(crate) handshakes_sent: u64,
     pub(crate) handshakes_received: u64,
-    waiting: StreamMap<Wakers>,
+    waiting: Waiting,
     ledger: Ledger,
     /// Why the session was ended here; says more than the session itself knows.
     failure: Option<Arc<SessionError>>,
@@ -70,7 +70,7 @@ impl State {
             handshakes_sent: 0,
             handshakes_received: 0,
             first_up: None,
-            waiting: StreamMap::default(),
+            waiting: Waiting::default(),
             ledger: Ledger::default(),
             failure: None,
             closed_by_peer: OnceLock::new(),
@@ -87,12 +87,12 @@ impl State {
 
     /// Where tasks wait for a stream.
     pub(crate) fn wakers(&mut self, id: StreamId) -> &mut Wakers {
-        self.waiting.entry(id).or_default()
+        self.waiting.join(id)
     }
 
     /// The application has let go of a stream.
     pub(crate) fn release(&mut self, now: Time, id: StreamId) {
-        self.waiting.remove(&id);
+        self.waiting.remove(id);
         self.forget(id);
         self.session.release(now, id);
     }
@@ -289,19 +289,14 @@ impl State {
     fn take(&mut self, event: Event, effects: &mut Effects, observed: &impl Fn() -> bool) {
         match event {
             Event::Incoming => effects.arrivals = effects.arrivals.saturating_add(1),
-            Event::Readable(id) => {
-                effects.wake(self.waiting.get_mut(&id).and_then(|w| w.read.take()));
-            }
-            Event::Writable(id) => {
-                effects.wake(self.waiting.get_mut(&id).and_then(|w| w.write.take()));
-            }
-            Event::SendEnded(id) => {
-                if let Some(wakers) = self.waiting.get_mut(&id) {
-                    wakers.send_ended();
-                    effects.wake(wakers.write.take());
-                    effects.wake(wakers.end.take());
-                }
-            }
+            Event::Readable(id) => self.waiting.of(id, |wakers| effects.wake(wakers.read.take())),
+            Event::Writable(id) => self.waiting.of(id, |wakers| effects.wake(wakers.write.take())),
+            Event::Acknowledged(id) => self.waiting.of(id, Wakers::written),
+            Event::SendEnded(id) => self.waiting.of(id, |wakers| {
+                wakers.send_ended();
+                effects.wake(wakers.write.take());
+                effects.wake(wakers.end.take());
+            }),
             Event::Forgotten(stats) => {
                 let id = stats.id;
                 self.ledger.enter(*stats);
@@ -333,7 +328,7 @@ impl State {
                 effects.told().outcome = Some(self.outcome(now, &ended));
                 self.tally.credit_blocked = Some(self.session.credit_blocked(now));
                 // Whoever waits for a stream learns of the end by asking again.
-                for wakers in self.waiting.values_mut() {
+                for wakers in self.waiting.all() {
                     wakers.send_ended();
                     let all = [wakers.read.take(), wakers.write.take(), wakers.end.take()];
                     effects.wakers.extend(all.into_iter().flatten());

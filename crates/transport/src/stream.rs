@@ -1,5 +1,6 @@
 //! Ordered bytes in one or both directions, as their application sees them.
 
+mod handle;
 mod recv;
 mod send;
 
@@ -11,13 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use p2_mux::{ErrorCode, OpenOptions, StreamId};
+use p2_mux::{ErrorCode, StreamId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub(crate) use handle::Handle;
 pub use recv::{Chunk, RecvStream};
 pub use send::SendStream;
 
-use crate::{Connection, Priority, StreamError, clock};
+use crate::{Priority, StreamError};
 
 /// A stream: it survives links, and ends when both its halves have ended.
 ///
@@ -176,34 +178,5 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().send).poll_shutdown(cx)
-    }
-}
-
-/// What both halves share; the session forgets the stream's handle with the last of them.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    pub(crate) connection: Connection,
-    pub(crate) id: StreamId,
-    pub(crate) options: Arc<OpenOptions>,
-    /// Opened by this side.
-    pub(crate) ours: bool,
-}
-
-impl Handle {
-    /// Whether this side has a sending half.
-    pub(crate) fn can_send(&self) -> bool {
-        self.ours || !self.options.unidirectional
-    }
-
-    /// Whether this side has a receiving half.
-    pub(crate) fn can_receive(&self) -> bool {
-        !self.ours || !self.options.unidirectional
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let now = clock::now();
-        self.connection.shared().with(|state| state.release(now, self.id));
     }
 }

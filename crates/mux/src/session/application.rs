@@ -75,7 +75,7 @@ impl Session {
             self.open_refused = true;
             return Err(OpenError::TooMany(limit));
         };
-        let mut stream = Stream::new(id, self.streams.shared(id, options));
+        let mut stream = Stream::new(self.streams.shared(id, options));
         stream.send = Some(SendHalf::new(self.peer.initial_window));
         if !stream.options.unidirectional {
             stream.recv = Some(RecvHalf::new(self.config.initial_window));
@@ -83,7 +83,7 @@ impl Session {
         stream.held = true;
         stream.accepted = true;
         stream.owed.add(Owed::OPEN);
-        self.streams.insert_own(stream);
+        self.streams.insert_own(id, stream);
         self.totals.streams_opened = self.totals.streams_opened.saturating_add(1);
         self.refresh(now, id);
         Ok(id)
@@ -170,7 +170,7 @@ impl Session {
         let recv = stream.recv.as_mut().ok_or(StreamError::Unidirectional)?;
         let read = recv.read(max);
         // After an error nothing new can follow.
-        stream.readable_told = recv.readable() || read.is_err();
+        recv.readable_told = recv.readable() || read.is_err();
         let blocked = matches!(read, Ok(Read::Blocked));
         if matches!(read, Err(StreamError::Digest { .. })) && recv.stop(ErrorCode::INTEGRITY) {
             stream.owed.add(Owed::STOP);
@@ -237,11 +237,10 @@ impl Session {
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
-        let Some(freed) = stream.send.as_mut().and_then(|half| half.reset(code)) else {
-            return;
-        };
+        let Some(send) = &mut stream.send else { return };
+        let Some(freed) = send.reset(code) else { return };
+        send.writer_waits = false;
         stream.owed.add(Owed::RESET);
-        stream.writer_waits = false;
         self.freed(freed);
         self.refresh(now, id);
     }
@@ -321,17 +320,17 @@ impl Session {
         let room = places.all().min(wanted);
         if room < wanted {
             let stream = self.stream(id)?;
-            stream.writer_waits = true;
             if let Some(send) = &mut stream.send {
+                send.writer_waits = true;
                 if credit < by_buffer {
                     send.waits_since(now);
                 }
                 if credit <= by_buffer && send.note_blocked() && room == 0 && send.blocked_due() {
                     stream.owed.add(Owed::BLOCKED);
                 }
-            }
-            if by_buffer <= credit && !std::mem::replace(&mut stream.crowded, true) {
-                self.crowded.push_back(id);
+                if by_buffer <= credit && !std::mem::replace(&mut send.crowded, true) {
+                    self.crowded.push_back(id);
+                }
             }
             self.refresh(now, id);
         }

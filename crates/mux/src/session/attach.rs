@@ -20,7 +20,7 @@ impl Session {
         let mut entries = Vec::new();
         for id in self.streams.ids() {
             if let Some(stream) = self.streams.get_mut(id).filter(|stream| !stream.is_over()) {
-                entries.push(describe(stream));
+                entries.push(describe(id, stream));
             }
         }
         let part = |streams: &[ResumeStream], last| Resume {
@@ -153,14 +153,18 @@ impl Session {
         }
         for id in self.streams.ids() {
             if let Some(stream) = self.streams.get(id).filter(|stream| !stream.is_over()) {
-                self.check_stream(stream, &claims)?;
+                self.check_stream(id, stream, &claims)?;
             }
         }
         Ok(claims)
     }
 
-    fn check_stream(&self, stream: &Stream, claims: &Claims) -> Result<(), ResumeError> {
-        let id = stream.id;
+    fn check_stream(
+        &self,
+        id: StreamId,
+        stream: &Stream,
+        claims: &Claims,
+    ) -> Result<(), ResumeError> {
         let send = stream.send.as_ref();
         let recv = stream.recv.as_ref();
         let Some(claim) = claims.streams.get(&id.to_wire()) else {
@@ -212,12 +216,13 @@ impl Session {
         } else {
             stream.owed.take(Owed::OPEN);
         }
-        let (mut replay, mut freed) = (0, 0);
+        let (mut replay, mut freed, mut emptied) = (0, 0, false);
         if let Some(send) = &mut stream.send {
             match claim {
                 Some(claim) => {
                     if let Ok(credited) = send.credit(claim.acked, claim.limit) {
                         freed = credited.freed;
+                        emptied = credited.emptied;
                     }
                     replay = send.rewind(claim.received);
                 }
@@ -238,10 +243,13 @@ impl Session {
                 stream.owed.add(Owed::CREDIT);
             }
         }
-        stream.counters.replayed = stream.counters.replayed.saturating_add(replay);
+        stream.counters.replayed(replay);
         self.progress = self.progress.saturating_add(freed);
         self.freed(freed);
         self.wake_writer(id);
+        if emptied {
+            self.events.push_back(Event::Acknowledged(id));
+        }
         self.refresh(now, id);
         replay
     }
@@ -255,7 +263,7 @@ struct Claims {
     streams: BTreeMap<u64, ResumeStream>,
 }
 
-fn describe(stream: &mut Stream) -> ResumeStream {
+fn describe(id: StreamId, stream: &mut Stream) -> ResumeStream {
     let (sent, end) = stream.send.as_ref().map_or((0, StreamEnd::Open), |half| {
         let end = match half.state() {
             SendState::Open => StreamEnd::Open,
@@ -274,5 +282,5 @@ fn describe(stream: &mut Stream) -> ResumeStream {
         }
         None => (0, 0, 0, false, false),
     };
-    ResumeStream { stream: stream.id, received, acked, limit, sent, end, stop, recv_end: known }
+    ResumeStream { stream: id, received, acked, limit, sent, end, stop, recv_end: known }
 }

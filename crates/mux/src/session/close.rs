@@ -131,9 +131,11 @@ impl Session {
         };
         if let Some(recv) = &mut stream.recv {
             recv.window.close(&mut self.budget);
+            recv.readable_told = true;
         }
-        stream.readable_told = true;
-        stream.writer_waits = false;
+        if let Some(send) = &mut stream.send {
+            send.writer_waits = false;
+        }
         self.events.push_back(Event::Readable(id));
         self.events.push_back(Event::Writable(id));
         self.events.push_back(Event::SendEnded(id));

@@ -241,7 +241,7 @@ impl Session {
     /// Snapshot of one stream.
     pub fn stream_stats(&self, id: StreamId) -> Option<StreamStats> {
         let stream = self.streams.get(id)?;
-        Some(StreamStats { opened_here: self.streams.is_own(id), ..stream.stats() })
+        Some(StreamStats { opened_here: self.streams.is_own(id), ..stream.stats(id) })
     }
 
     fn stream(&mut self, id: StreamId) -> Result<&mut Stream, StreamError> {
@@ -259,18 +259,18 @@ impl Session {
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
-        if let Some(send) = &stream.send {
+        if let Some(send) = &mut stream.send {
             if attached && !stream.owed.has(Owed::OPEN) && send.ready() {
                 self.scheduler.activate(now, id, stream.options.priority);
             }
-            if !stream.send_end_told && send.outcome().is_some() {
-                stream.send_end_told = true;
+            if !send.end_told && send.outcome().is_some() {
+                send.end_told = true;
                 self.events.push_back(Event::SendEnded(id));
             }
         }
         if let Some(recv) = &mut stream.recv {
-            if !stream.readable_told && recv.readable() {
-                stream.readable_told = true;
+            if !recv.readable_told && recv.readable() {
+                recv.readable_told = true;
                 self.events.push_back(Event::Readable(id));
             }
             if let Some(rtt) = rtt {
@@ -321,7 +321,7 @@ impl Session {
         let opened_here = self.streams.is_own(id);
         self.scheduler.remove(id);
         if let Some(stream) = self.streams.remove(id) {
-            let stats = StreamStats { opened_here, ..stream.stats() };
+            let stats = StreamStats { opened_here, ..stream.stats(id) };
             self.totals.streams_forgotten = self.totals.streams_forgotten.saturating_add(1);
             self.events.push_back(Event::Forgotten(Box::new(stats)));
         }
@@ -339,16 +339,16 @@ impl Session {
         while places > 0 {
             let Some(id) = self.crowded.pop_front() else { return };
             places = places.saturating_sub(1);
-            if let Some(stream) = self.streams.get_mut(id) {
-                stream.crowded = false;
+            if let Some(send) = self.streams.get_mut(id).and_then(|stream| stream.send.as_mut()) {
+                send.crowded = false;
             }
             self.wake_writer(id);
         }
     }
 
     fn wake_writer(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(id) {
-            if std::mem::take(&mut stream.writer_waits) {
+        if let Some(send) = self.streams.get_mut(id).and_then(|stream| stream.send.as_mut()) {
+            if std::mem::take(&mut send.writer_waits) {
                 self.events.push_back(Event::Writable(id));
             }
         }

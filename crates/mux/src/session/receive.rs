@@ -111,7 +111,7 @@ impl Session {
             return Err(protocol(KIND, Some(id), "more raw bytes than a frame may hold"));
         }
         let epoch = self.epoch;
-        let Some((stream, recv)) = self.receiving(KIND, id)? else {
+        let Some((counters, recv)) = self.receiving(KIND, id)? else {
             return Ok(Received::Done);
         };
         if recv.is_over() {
@@ -119,9 +119,7 @@ impl Session {
         }
         let behind = recv.unread() >= u64::from(limits::MAX_FRAME);
         recv.expect(data.offset, data.raw_len).map_err(|what| protocol(KIND, Some(id), what))?;
-        stream.frames_received = stream.frames_received.saturating_add(1);
-        stream.wire_received = stream.wire_received.saturating_add(wire);
-        stream.codec_received = Some(data.codec);
+        counters.received(wire, data.codec);
         let raw = u64::from(data.raw_len);
         self.totals.raw_received = self.totals.raw_received.saturating_add(raw);
         Ok(Received::Decode(DecodeJob {
@@ -149,6 +147,9 @@ impl Session {
         if credited.raised || credited.freed > 0 {
             self.wake_writer(credit.stream);
         }
+        if credited.emptied {
+            self.events.push_back(Event::Acknowledged(credit.stream));
+        }
         self.refresh(now, credit.stream);
         Ok(())
     }
@@ -167,12 +168,12 @@ impl Session {
             return Err(LinkError::Abuse { what: "streams open at once", limit });
         }
         let options = OpenOptions::of_peer(open);
-        let mut stream = Stream::new(id, self.streams.shared(id, options));
+        let mut stream = Stream::new(self.streams.shared(id, options));
         stream.recv = Some(RecvHalf::new(self.config.initial_window));
         if !stream.options.unidirectional {
             stream.send = Some(SendHalf::new(self.peer.initial_window));
         }
-        self.streams.insert_peer(stream);
+        self.streams.insert_peer(id, stream);
         self.totals.streams_accepted = self.totals.streams_accepted.saturating_add(1);
         if self.phase == Phase::Open {
             self.events.push_back(Event::Incoming);

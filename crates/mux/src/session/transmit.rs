@@ -116,9 +116,7 @@ impl Session {
             };
             let counters = &mut stream.counters;
             let charged = guess(counters.shrink, frame.raw_len);
-            counters.frames_sent = counters.frames_sent.saturating_add(1);
-            counters.wire_sent = counters.wire_sent.saturating_add(frame.wire);
-            counters.codec_sent = Some(frame.codec);
+            counters.sent(frame.wire, frame.codec);
             let ratio = frame.wire.saturating_mul(256).checked_div(raw).unwrap_or(256);
             let ratio = u32::try_from(ratio).unwrap_or(u32::MAX).min(1 << 16);
             // An exponential mean over about four frames.
@@ -172,7 +170,7 @@ impl Session {
             stream.listed = false;
             let before = out.len();
             if stream.owed.take(Owed::OPEN) {
-                out.push(Transmit::Control(Frame::Open(stream.open_frame())));
+                out.push(Transmit::Control(Frame::Open(stream.open_frame(id))));
             }
             if let Some(send) = &mut stream.send {
                 if stream.owed.take(Owed::RESET) && send.take_reset() {

@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 const GATHER_BELOW: usize = 4 << 10;
 /// First and largest size of a gathering block, and how fast it grows: a stream of single lines
 /// should not hold 64 KiB, and ten thousand that each say a word should not hold a page each.
-const FIRST_BLOCK: usize = 128;
+const FIRST_BLOCK: usize = 64;
 const LAST_BLOCK: usize = 64 << 10;
 const GROWTH: usize = 4;
 
@@ -85,7 +85,8 @@ impl SendBuffer {
     fn held(&mut self) -> &mut Held {
         let start = self.end;
         self.held.get_or_insert_with(|| {
-            let (segments, gathering) = (VecDeque::new(), BytesMut::new());
+            // Most often there is one before the peer has acknowledged it.
+            let (segments, gathering) = (VecDeque::with_capacity(1), BytesMut::new());
             Box::new(Held { segments, start, gathering, block: 0, cursor: None })
         })
     }

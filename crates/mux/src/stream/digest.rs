@@ -6,7 +6,7 @@ use twox_hash::XxHash3_64;
 /// state of a hasher, and most streams that are idle have carried little.
 const SHORT: usize = 240;
 /// So few need no memory of their own.
-const FEW: usize = 15;
+const FEW: usize = 14;
 
 /// Digest of all bytes so far.
 pub(crate) enum Digest {
@@ -15,9 +15,13 @@ pub(crate) enum Digest {
         len: u8,
         bytes: [u8; FEW],
     },
-    /// All of them.
-    Short(Vec<u8>),
+    Short(Box<Short>),
     Long(Box<XxHash3_64>),
+}
+
+/// All of them, as long as they are not many.
+pub(crate) struct Short {
+    bytes: Vec<u8>,
 }
 
 impl Digest {
@@ -33,10 +37,10 @@ impl Digest {
                     *self = Self::of(bytes.get(..start).unwrap_or_default(), data);
                 }
             }
-            Self::Short(bytes) if bytes.len().saturating_add(data.len()) <= SHORT => {
-                bytes.extend_from_slice(data);
+            Self::Short(short) if short.bytes.len().saturating_add(data.len()) <= SHORT => {
+                short.bytes.extend_from_slice(data);
             }
-            Self::Short(bytes) => *self = Self::of(bytes, data),
+            Self::Short(short) => *self = Self::of(&short.bytes, data),
             Self::Long(hasher) => hasher.write(data),
         }
     }
@@ -46,7 +50,7 @@ impl Digest {
             Self::Few { len, bytes } => {
                 XxHash3_64::oneshot(bytes.get(..usize::from(*len)).unwrap_or_default())
             }
-            Self::Short(bytes) => XxHash3_64::oneshot(bytes),
+            Self::Short(short) => XxHash3_64::oneshot(&short.bytes),
             Self::Long(hasher) => hasher.finish(),
         }
     }
@@ -54,7 +58,7 @@ impl Digest {
     /// More than fits in place.
     fn of(first: &[u8], then: &[u8]) -> Self {
         if first.len().saturating_add(then.len()) <= SHORT {
-            return Self::Short([first, then].concat());
+            return Self::Short(Box::new(Short { bytes: [first, then].concat() }));
         }
         let mut hasher = Box::new(XxHash3_64::with_seed(0));
         hasher.write(first);
@@ -86,7 +90,7 @@ mod tests {
         let data: Vec<u8> = (0..10_000u32).map(|i| (i * 31 % 251) as u8).collect();
         let mut whole = Digest::default();
         whole.update(&data);
-        for len in [1, 7, 15, 16, 239, 240, 241, 500, 4_000] {
+        for len in [1, 7, 14, 15, 239, 240, 241, 500, 4_000] {
             let mut parts = Digest::default();
             data.chunks(len).for_each(|part| parts.update(part));
             assert_eq!(whole.value(), parts.value(), "in parts of {len}");

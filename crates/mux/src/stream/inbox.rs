@@ -30,7 +30,10 @@ impl Inbox {
     }
 
     pub(crate) fn push(&mut self, data: Bytes) {
-        self.queue.get_or_insert_default().push(data);
+        match &mut self.queue {
+            Some(queue) => queue.push(data),
+            None => self.queue = Some(Box::new(Queue { front: data, ..Queue::default() })),
+        }
     }
 
     /// The next bytes, at most `max` of them.
@@ -38,7 +41,7 @@ impl Inbox {
         self.queue.as_mut()?.pop(max)
     }
 
-    /// Gives back what an empty queue holds: more is not expected soon.
+    /// Gives back what an empty queue holds: no more is expected soon.
     pub(crate) fn rest(&mut self) {
         if self.is_empty() {
             self.queue = None;
@@ -74,12 +77,11 @@ impl Queue {
             self.seal();
         }
         let next = self.chunks.pop_front().unwrap_or_default();
-        let data = std::mem::replace(&mut self.front, next);
-        if self.front.is_empty() {
-            // A stream that has nothing to read keeps no room for more.
-            *self = Self::default();
+        if next.is_empty() {
+            // There may be no more soon: only the place is kept.
+            (self.chunks, self.tail) = (VecDeque::new(), BytesMut::new());
         }
-        Some(data)
+        Some(std::mem::replace(&mut self.front, next))
     }
 
     fn seal(&mut self) {
@@ -119,6 +121,7 @@ mod tests {
         assert!(got == sent);
         assert!(inbox.is_empty());
         inbox.rest();
+        assert!(inbox.queue.is_none());
         assert!(inbox.queue.is_none());
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod read;
 pub(crate) mod recv;
 mod recv_state;
 pub(crate) mod send;
+mod send_rare;
 mod send_state;
 
 use std::sync::Arc;
@@ -101,7 +102,6 @@ impl Owed {
 /// what only a stream in motion needs, or an unusual one, is kept aside by whoever needs it.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) id: StreamId,
     pub(crate) options: Arc<OpenOptions>,
     pub(crate) send: Option<SendHalf>,
     pub(crate) recv: Option<RecvHalf>,
@@ -111,11 +111,6 @@ pub(crate) struct Stream {
     pub(crate) listed: bool,
     /// In the session's list of acknowledgements that may wait a little.
     pub(crate) lazy: bool,
-    pub(crate) readable_told: bool,
-    pub(crate) writer_waits: bool,
-    /// In the session's list of writers that wait for its send buffer.
-    pub(crate) crowded: bool,
-    pub(crate) send_end_told: bool,
     /// Somebody here holds it; a peer's stream is not held until it is accepted.
     pub(crate) held: bool,
     pub(crate) accepted: bool,
@@ -124,9 +119,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(id: StreamId, options: Arc<OpenOptions>) -> Self {
+    pub(crate) fn new(options: Arc<OpenOptions>) -> Self {
         Self {
-            id,
             options,
             send: None,
             recv: None,
@@ -134,10 +128,6 @@ impl Stream {
             owed: Owed::default(),
             listed: false,
             lazy: false,
-            readable_told: false,
-            writer_waits: false,
-            crowded: false,
-            send_end_told: false,
             held: false,
             accepted: false,
             retired: false,
@@ -145,9 +135,9 @@ impl Stream {
     }
 
     /// The OPEN that announces it.
-    pub(crate) fn open_frame(&self) -> Open {
+    pub(crate) fn open_frame(&self, id: StreamId) -> Open {
         Open {
-            stream: self.id,
+            stream: id,
             label: self.options.label,
             name: self.options.name.clone(),
             priority: self.options.priority as u8,
@@ -169,7 +159,7 @@ impl Stream {
         self.owed.is_empty() && self.is_over()
     }
 
-    pub(crate) fn stats(&self) -> StreamStats {
-        StreamStats::of(self)
+    pub(crate) fn stats(&self, id: StreamId) -> StreamStats {
+        StreamStats::of(id, self)
     }
 }

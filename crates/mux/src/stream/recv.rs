@@ -40,6 +40,8 @@ pub(crate) struct RecvHalf {
     on_link: bool,
     /// Something was delivered since idleness was last looked at.
     pub(crate) stirred: bool,
+    /// The application knows that there is something to read.
+    pub(crate) readable_told: bool,
     /// What most streams have at their end at most.
     rare: Option<Box<Rare>>,
 }
@@ -72,6 +74,7 @@ impl RecvHalf {
             manual: false,
             on_link: false,
             stirred: false,
+            readable_told: false,
             rare: None,
         }
     }

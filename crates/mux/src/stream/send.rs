@@ -5,27 +5,12 @@ use p2_frame::ErrorCode;
 
 use super::buffer::SendBuffer;
 use super::digest::Digest;
-use super::gaps::GapsOut;
+use super::send_rare::Rare;
 pub use super::send_state::SendState;
+pub(crate) use super::send_state::{Credited, Outgoing};
 use crate::error::StreamError;
 use crate::limits;
 use crate::time::Time;
-
-/// The next thing this half has for the wire.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    Gap { offset: u64, dropped: u64 },
-    Data { offset: u64, chunks: Vec<Bytes>, raw_len: u32 },
-    Fin { final_offset: u64, digest: u64 },
-}
-
-/// What a CREDIT changed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Credited {
-    pub(crate) freed: u64,
-    pub(crate) raised: bool,
-    pub(crate) over: bool,
-}
 
 #[derive(Debug)]
 pub(crate) struct SendHalf {
@@ -40,30 +25,13 @@ pub(crate) struct SendHalf {
     state: SendState,
     end_on_link: bool,
     end_ever_sent: bool,
+    pub(crate) writer_waits: bool,
+    /// In the session's list of writers that wait for its send buffer.
+    pub(crate) crowded: bool,
+    /// The application knows how it ended.
+    pub(crate) end_told: bool,
     /// What most streams never need.
     rare: Option<Box<Rare>>,
-}
-
-#[derive(Debug, Default)]
-struct Rare {
-    reset: Option<ErrorCode>,
-    stopped: Option<ErrorCode>,
-    gaps: GapsOut,
-    /// The limit at which a writer had to wait, until the peer has been told.
-    blocked_at: Option<u64>,
-    blocked_told: Option<u64>,
-    /// Since when a writer waits for nothing but the peer's credit.
-    blocked_since: Option<Time>,
-}
-
-impl Rare {
-    /// Nothing of it is needed any more: the peer has given more than the limit it was told of.
-    fn is_over(&self, limit: u64) -> bool {
-        let told = self.blocked_told.is_some_and(|at| at >= limit);
-        let ended = self.reset.is_some() || self.stopped.is_some();
-        let waits = told || self.blocked_at.is_some() || self.blocked_since.is_some();
-        !ended && !waits && self.gaps.dropped() == 0
-    }
 }
 
 impl SendHalf {
@@ -78,6 +46,9 @@ impl SendHalf {
             state: SendState::Open,
             end_on_link: false,
             end_ever_sent: false,
+            writer_waits: false,
+            crowded: false,
+            end_told: false,
             rare: None,
         }
     }
@@ -339,6 +310,7 @@ impl SendHalf {
             }
         }
         credited.freed = before.saturating_sub(self.retained());
+        credited.emptied = credited.freed > 0 && self.retained() == 0;
         if self.rare.as_ref().is_some_and(|rare| rare.is_over(self.limit)) {
             self.rare = None;
         }

@@ -20,6 +20,9 @@ const PORTION: usize = 1024 * 1024;
 /// Bytes read in one go before it is the turn of those who wait for them. While more bytes are at
 /// hand the peer waits for nothing, so answers may wait that long for company.
 const TURN: usize = 128 * 1024;
+/// Frames taken from a block in one go: there may be thousands in it, and what they are parsed into
+/// is larger than the shortest of them.
+const FRAMES: usize = 512;
 
 pub(super) struct Reader {
     pub(super) shared: Arc<Shared>,
@@ -55,7 +58,7 @@ impl Reader {
         let mut ended = Vec::new();
         let mut read = 0;
         loop {
-            let malformed = parse(&mut self.input, &limits, &mut frames).err();
+            let parsed = parse(&mut self.input, &limits, &mut frames);
             if !frames.is_empty() {
                 if let Some(heard) = self.heard.take() {
                     // The listener may have gone.
@@ -69,13 +72,18 @@ impl Reader {
             } else if read > 0 {
                 self.trickle()?;
             }
-            if let Some(error) = malformed {
-                self.shared.with(|state| state.tally.frame_damaged());
-                return Err(error.into());
-            }
-            read = self.fill(reader).await?;
-            if read == 0 {
-                return Err(End::Eof);
+            match parsed {
+                Ok(More::AtHand) => read = 0,
+                Ok(More::ToBeRead) => {
+                    read = self.fill(reader).await?;
+                    if read == 0 {
+                        return Err(End::Eof);
+                    }
+                }
+                Err(error) => {
+                    self.shared.with(|state| state.tally.frame_damaged());
+                    return Err(error.into());
+                }
             }
         }
     }
@@ -194,15 +202,23 @@ fn tell_writer(shared: &Shared, owing: &mut bool) {
     }
 }
 
-/// Takes every complete frame off the front of `input`, each with its length on the wire.
+/// Where the next frame may be.
+enum More {
+    AtHand,
+    ToBeRead,
+}
+
+/// Takes complete frames off the front of `input`, each with its length on the wire: all of them, or
+/// as many as are taken at once.
 fn parse(
     input: &mut BytesMut,
     limits: &DecodeLimits,
     frames: &mut VecDeque<(Frame, u64)>,
-) -> Result<(), p2_frame::DecodeError> {
-    loop {
+) -> Result<More, p2_frame::DecodeError> {
+    while frames.len() < FRAMES {
         let before = input.len();
-        let Some(frame) = decode(input, limits)? else { return Ok(()) };
+        let Some(frame) = decode(input, limits)? else { return Ok(More::ToBeRead) };
         frames.push_back((frame, before.saturating_sub(input.len()) as u64));
     }
+    Ok(More::AtHand)
 }

@@ -28,6 +28,9 @@ use crate::{
     state::{Owing, State},
 };
 
+/// Places of a batch that a writer keeps while it waits.
+const KEPT: usize = 256;
+
 pub(super) struct Writer {
     watch: Watch,
     encoders: Encoders,
@@ -147,6 +150,9 @@ impl Writer {
 
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
+        self.batch.shrink_to(KEPT);
+        self.account.clear();
+        self.account.data.shrink_to(KEPT);
         let Watch { shared, wake_at, alarm, .. } = &mut self.watch;
         tokio::select! {
             biased;

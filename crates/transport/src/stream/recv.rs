@@ -130,7 +130,7 @@ impl RecvStream {
     pub fn stop(&mut self, code: ErrorCode) {
         if self.handle.can_receive() {
             let id = self.handle.id;
-            self.handle.connection.shared().with(|s| s.session.stop(clock::now(), id, code));
+            self.handle.shared.with(|s| s.session.stop(clock::now(), id, code));
         }
     }
 
@@ -139,17 +139,14 @@ impl RecvStream {
     /// well.
     pub fn acknowledge(&mut self, offset: u64) {
         let id = self.handle.id;
-        self.handle
-            .connection
-            .shared()
-            .with_as_reader(|s| s.session.acknowledge(clock::now(), id, offset));
+        self.handle.shared.with_as_reader(|s| s.session.acknowledge(clock::now(), id, offset));
     }
 
     /// `true`: bytes count as acknowledged by [`acknowledge`](Self::acknowledge) only, not by
     /// reading. Choose before the first read.
     pub fn set_manual_ack(&mut self, manual: bool) {
         let id = self.handle.id;
-        self.handle.connection.shared().with(|s| s.session.set_manual_ack(id, manual));
+        self.handle.shared.with(|s| s.session.set_manual_ack(id, manual));
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Read, StreamError>> {
@@ -161,16 +158,15 @@ impl RecvStream {
         }
         let turn = ready!(poll_proceed(cx));
         let (id, now) = (self.handle.id, clock::now());
-        let read = self.handle.connection.shared().with_as_reader(|state| {
-            match state.session.read(now, id, max) {
+        let read =
+            self.handle.shared.with_as_reader(|state| match state.session.read(now, id, max) {
                 Ok(Read::Blocked) => {
                     state.wakers(id).on_read(cx);
                     Poll::Pending
                 }
                 Ok(read) => Poll::Ready(Ok(read)),
                 Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
-            }
-        });
+            });
         if read.is_ready() {
             turn.made_progress();
         }
@@ -212,8 +208,7 @@ impl AsyncRead for RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
-        // The last to let go of the stream stops the half by that.
-        if Arc::strong_count(&self.handle) > 1 {
+        if !self.handle.let_go() {
             self.stop(ErrorCode::CANCELLED);
         }
     }

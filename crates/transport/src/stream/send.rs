@@ -13,10 +13,7 @@ use p2_mux::{ErrorCode, Session, StreamId};
 use tokio::{io::AsyncWrite, task::coop::poll_proceed};
 
 use super::Handle;
-use crate::{
-    Connection, Priority, StreamError, clock,
-    staging::{GATHERED, Stage},
-};
+use crate::{Connection, Priority, StreamError, clock, staging::GATHERED};
 
 /// The sending half of a [`Stream`](crate::Stream).
 ///
@@ -37,13 +34,11 @@ pub struct SendStream {
     written: u64,
     /// Finished or reset here.
     ended: bool,
-    /// Made with the first small write.
-    stage: Option<Arc<Stage>>,
 }
 
 impl SendStream {
     pub(super) fn new(handle: Arc<Handle>) -> Self {
-        Self { handle, written: 0, ended: false, stage: None }
+        Self { handle, written: 0, ended: false }
     }
 
     /// Its number in the session.
@@ -78,7 +73,7 @@ impl SendStream {
 
     /// The session that it belongs to.
     pub fn connection(&self) -> Connection {
-        self.handle.connection.clone()
+        Connection::new(self.handle.shared.clone())
     }
 
     /// Bytes accepted so far, which is the offset of the next byte.
@@ -109,7 +104,7 @@ impl SendStream {
             self.ended = true;
             let (id, now) = (self.handle.id, clock::now());
             // A half that was stopped cannot be finished; `finish` and writes say so.
-            let _ = self.handle.connection.shared().with(|state| state.session.finish(now, id));
+            let _ = self.handle.shared.with(|state| state.session.finish(now, id));
         }
     }
 
@@ -128,7 +123,7 @@ impl SendStream {
         self.start_finish();
         let id = self.handle.id;
         poll_fn(|cx| {
-            self.handle.connection.shared().with(|state| match state.session.send_outcome(id) {
+            self.handle.shared.with(|state| match state.session.send_outcome(id) {
                 Some(outcome) => Poll::Ready(outcome.map_err(|e| state.stream_error(id, e))),
                 None => {
                     state.wakers(id).on_end(cx);
@@ -144,7 +139,7 @@ impl SendStream {
         if self.handle.can_send() {
             self.ended = true;
             let id = self.handle.id;
-            self.handle.connection.shared().with(|s| s.session.reset(clock::now(), id, code));
+            self.handle.shared.with(|s| s.session.reset(clock::now(), id, code));
         }
     }
 
@@ -156,7 +151,7 @@ impl SendStream {
     pub fn record_gap(&mut self, dropped: u64) -> Result<(), StreamError> {
         self.check()?;
         let id = self.handle.id;
-        self.handle.connection.shared().with(|state| {
+        self.handle.shared.with(|state| {
             let recorded = state.session.record_gap(clock::now(), id, dropped);
             recorded.map_err(|e| state.stream_error(id, e))
         })
@@ -171,8 +166,8 @@ impl SendStream {
         if data.len() > GATHERED || data.is_empty() || self.ended {
             return false;
         }
-        let shared = self.handle.connection.shared();
-        let staged = self.stage.as_ref().and_then(|stage| shared.staging.gather(stage, data));
+        let shared = &self.handle.shared;
+        let staged = shared.staging.gather(&self.handle, data);
         if staged == Some(true) {
             shared.wake_writer();
         }
@@ -181,35 +176,33 @@ impl SendStream {
         staged.is_some()
     }
 
-    /// Writes what there is room for, by `write`, under the session's lock. `small`: more of the
-    /// kind may follow, and needs the lock less often.
+    /// Writes what there is room for, by `write`, under the session's lock. `small`: unless it is
+    /// the first, more of the kind may follow, and needs the lock less often.
     fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
         small: bool,
         write: impl FnOnce(&mut Session, StreamId) -> Result<Taken, p2_mux::StreamError>,
     ) -> Poll<Result<usize, StreamError>> {
-        let id = self.handle.id;
-        if small {
-            self.stage.get_or_insert_with(|| Stage::new(id));
-        }
-        // A large write uses up what small ones were promised.
-        let stage = self.stage.as_ref();
-        let poll =
-            self.handle.connection.shared().with(|state| match write(&mut state.session, id) {
-                Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
-                Ok(Taken::None) => {
-                    state.wakers(id).on_write(cx);
-                    Poll::Pending
+        let (handle, id) = (&self.handle, self.handle.id);
+        let one_of_many = small && self.written > 0;
+        let poll = handle.shared.with(|state| match write(&mut state.session, id) {
+            Err(error) => Poll::Ready(Err(state.stream_error(id, error))),
+            Ok(Taken::None) => {
+                state.wakers(id).on_write(cx);
+                Poll::Pending
+            }
+            Ok(Taken::Some(taken)) => {
+                if one_of_many && taken > 0 {
+                    handle.stage.promise(&state.session, id);
+                    state.wakers(id).stage.get_or_insert_with(|| Arc::clone(handle));
+                } else {
+                    // It uses up what small ones were promised.
+                    handle.stage.promise_again(&state.session, id);
                 }
-                Ok(Taken::Some(taken)) => {
-                    if let Some(stage) = stage {
-                        stage.promise(&state.session);
-                        state.wakers(id).stage.get_or_insert_with(|| Arc::clone(stage));
-                    }
-                    Poll::Ready(Ok(taken))
-                }
-            });
+                Poll::Ready(Ok(taken))
+            }
+        });
         if let Poll::Ready(Ok(taken)) = &poll {
             self.written = self.written.saturating_add(*taken as u64);
         }
@@ -285,7 +278,7 @@ impl AsyncWrite for SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.handle.let_go() && !self.ended {
             self.reset(ErrorCode::CANCELLED);
         }
     }
