@@ -19,8 +19,13 @@ const OPEN: usize = 64;
 /// peer's default limit of 1,024 open streams, so that other sources find room.
 const UNFINISHED: usize = 512;
 
-/// One read: two of them for each open file are in memory.
+/// What a stream is given at once, and one read where many files are open: two of them for each are
+/// in memory.
 const CHUNK: usize = 128 * 1024;
+/// One read where few files are open: each is a trip to another thread and back.
+const READ: usize = 512 * 1024;
+/// Files open at once up to which each may have such reads.
+const FEW: usize = 8;
 
 /// Room for all files of a run, however many lists of them there are.
 #[derive(Debug, Clone)]
@@ -130,8 +135,9 @@ impl Input {
                 path,
                 file: Some(Arc::new(file)),
                 size: metadata.len(),
-                want: first,
+                want: Some(first),
                 ahead: None,
+                rest: Bytes::new(),
                 permit: None,
             }))
         })
@@ -139,14 +145,17 @@ impl Input {
     }
 }
 
-/// Reads a regular file one chunk ahead.
+/// Reads a regular file one read ahead.
 struct FileReader {
     path: PathBuf,
     file: Option<Arc<File>>,
     /// When it was opened.
     size: u64,
-    want: usize,
+    /// The length of the first read.
+    want: Option<usize>,
     ahead: Option<JoinHandle<io::Result<(Bytes, bool)>>>,
+    /// What was read and not handed out.
+    rest: Bytes,
     /// Held as long as the file is open.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -154,13 +163,28 @@ struct FileReader {
 impl FileReader {
     fn read_ahead(&mut self) -> Option<JoinHandle<io::Result<(Bytes, bool)>>> {
         let file = self.file.clone()?;
-        let want = std::mem::replace(&mut self.want, CHUNK);
+        let want = self.want.take().unwrap_or_else(|| self.length());
         Some(tokio::task::spawn_blocking(move || read_chunk(&file, want)))
+    }
+
+    /// The next piece of what was read: a stream's progress is counted by these.
+    fn piece(&mut self) -> Bytes {
+        let length = self.rest.len().min(CHUNK);
+        self.rest.split_to(length)
+    }
+
+    /// Bytes for one read, by how many files share the memory.
+    fn length(&self) -> usize {
+        let free = self.permit.as_ref().map_or(0, |permit| permit.semaphore().available_permits());
+        if OPEN.saturating_sub(free) <= FEW { READ } else { CHUNK }
     }
 }
 
 impl Produce for FileReader {
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if !self.rest.is_empty() {
+            return Ok(Some(self.piece()));
+        }
         let Some(reading) = self.ahead.take().or_else(|| self.read_ahead()) else {
             return Ok(None);
         };
@@ -174,7 +198,8 @@ impl Produce for FileReader {
         } else {
             self.ahead = self.read_ahead();
         }
-        Ok((!chunk.is_empty()).then_some(chunk))
+        self.rest = chunk;
+        Ok((!self.rest.is_empty()).then(|| self.piece()))
     }
 }
 
