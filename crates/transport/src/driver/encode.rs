@@ -10,6 +10,7 @@ use p2_codec::{ContextBudget, Encoded, Registry, StreamCodec, StreamEncoder};
 use p2_frame::{CodecId, DataHeader, Frame};
 use p2_mux::{DataJob, SentFrame, StreamMap, Transmit};
 
+pub(super) use self::ahead::encodable;
 use super::output::Output;
 
 /// Bytes of a DATA frame before its payload.

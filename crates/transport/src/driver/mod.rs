@@ -1,9 +1,11 @@
 //! One link at work: a task that reads, a task that writes, and the rules by which it dies.
 
+mod beside;
 mod blocks;
 mod company;
 mod decode;
 mod encode;
+mod maker;
 mod output;
 mod pool;
 mod reader;
@@ -121,8 +123,8 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
         turn: 0,
     };
     tasks.spawn(reader.run(link.reader));
-    let writer = writer::Writer::new(shared.clone(), epoch, encoders, link.output);
-    tasks.spawn(writer.run(link.writer));
+    let writer = writer::Writer::new(shared.clone(), epoch, link.output);
+    tasks.spawn(writer.run(encoders, link.writer));
     let end = tokio::select! {
         end = tasks.join_next() => match end {
             Some(Ok(end)) => end,

@@ -1,5 +1,7 @@
 //! What a link survives, what ends it, and how soon.
 
+mod backlog;
+
 use std::time::Duration;
 
 use p2_frame::{Close, CrcPolicy, DecodeLimits, Frame, GoAway, decode};

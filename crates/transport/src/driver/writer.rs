@@ -1,5 +1,4 @@
-//! The writing half of a link: takes what the session has when the link can take it, encodes it
-//! outside the lock, writes it in one go.
+//! The writing half of a link: writes what the session has for it, each batch in one go.
 
 use std::{
     io,
@@ -8,8 +7,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use p2_frame::Frame;
-use p2_mux::{Time, Transmit};
+use p2_mux::Time;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     task::yield_now,
@@ -18,8 +16,10 @@ use tokio::{
 
 use super::{
     End, STALL, at_hand,
+    beside::{Beside, Place},
     company::Company,
-    encode::{Account, Encoders},
+    encode::Encoders,
+    maker::{Answer, Maker, look},
     output::Output,
 };
 use crate::{
@@ -28,15 +28,9 @@ use crate::{
     state::{Owing, State},
 };
 
-/// Places of a batch that a writer keeps while it waits.
-const KEPT: usize = 256;
-
 pub(super) struct Writer {
     watch: Watch,
-    encoders: Encoders,
     output: Output,
-    batch: Vec<Transmit>,
-    account: Account,
     company: Company,
 }
 
@@ -58,30 +52,23 @@ struct Alarm {
 }
 
 impl Writer {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        epoch: u64,
-        encoders: Encoders,
-        first: BytesMut,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, epoch: u64, first: BytesMut) -> Self {
         let mut output = Output::default();
         output.buffer().unsplit(first);
         let (wake_at, _) = shared.with_deferring(|state| state.session.timeout());
         let alarm = Alarm { timer: Box::pin(sleep(STALL)), at: None };
         let watch = Watch { shared, epoch, wake_at, alarm };
-        Self {
-            watch,
-            encoders,
-            output,
-            batch: Vec::new(),
-            account: Account::default(),
-            company: Company::default(),
-        }
+        Self { watch, output, company: Company::default() }
     }
 
     /// Writes until the link ends.
-    pub(super) async fn run(mut self, mut writer: Box<dyn AsyncWrite + Send + Unpin>) -> End {
-        match self.write(&mut *writer).await {
+    pub(super) async fn run(
+        mut self,
+        encoders: Encoders,
+        mut writer: Box<dyn AsyncWrite + Send + Unpin>,
+    ) -> End {
+        let maker = Maker::new(self.watch.shared.clone(), self.watch.epoch, encoders);
+        match self.write(maker, &mut *writer).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
@@ -89,70 +76,58 @@ impl Writer {
 
     async fn write(
         &mut self,
+        mut maker: Maker,
         writer: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<std::convert::Infallible, End> {
         self.flush(writer).await?;
         loop {
-            let (drained, owing) = self.ask()?;
-            let more = if self.batch.is_empty() {
-                if drained {
+            let mut answer = maker.ask()?;
+            if let Some(place) = maker.has_backlog().then(Place::take).flatten() {
+                let beside = Beside::start(place, maker);
+                let (back, last) = self.write_beside(beside, writer).await?;
+                maker = back;
+                let Some(last) = last else { continue };
+                answer = last;
+            }
+            self.watch.wake_at = answer.wake_at;
+            let more = if maker.is_idle() {
+                if answer.drained {
                     // The peer learns from the end of the bytes that nothing follows.
                     let _ = timeout(STALL, writer.shutdown()).await;
                     return Err(End::Drained);
                 }
                 // Whoever gathered these bytes may have seen that nobody wanted them.
-                owing == Some(Owing::Gathered)
+                answer.owing == Some(Owing::Gathered)
             } else {
-                self.account.clear();
-                self.encoders.encode(&mut self.batch, &mut self.output, &mut self.account).await?;
-                let more = self.report();
+                let told = maker.make(&mut self.output).await?;
+                self.watch.wake_at = told.wake_at;
                 self.flush(writer).await?;
-                more
+                told.owing.is_some()
             };
             if !more {
-                self.wait().await;
+                maker.rest();
+                self.wait(maker.wire()).await;
             }
         }
     }
 
-    /// Takes the next batch, and has the session look at the clock. Returns whether it has said
-    /// everything, and what is left to do.
-    fn ask(&mut self) -> Result<(bool, Option<Owing>), End> {
-        let batch = &mut self.batch;
-        self.watch.look(|state, now| {
-            state.session.poll_transmit(now, batch);
-            state.armed = state.session.timeout().filter(|_| batch.is_empty());
-            // CLOSE is the last frame of its batch.
-            let close = match batch.last() {
-                Some(Transmit::Control(Frame::Close(close))) => !close.ack,
-                _ => false,
-            };
-            state.farewell_sent |= close;
-            state.session.is_drained()
-        })
+    /// Writes what a thread makes, until there is no backlog or the link cannot keep up.
+    async fn write_beside(
+        &mut self,
+        mut beside: Beside,
+        writer: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<(Maker, Option<Answer>), End> {
+        while let Some((output, wake_at)) = beside.next().await {
+            self.output = output;
+            self.watch.wake_at = wake_at;
+            self.flush(writer).await?;
+            beside.written(std::mem::take(&mut self.output));
+        }
+        beside.end().await
     }
 
-    /// Accounts for the batch before it can be answered. Returns whether there is more to do.
-    fn report(&mut self) -> bool {
-        let now = clock::now();
-        let (wake_at, owing) = self.watch.shared.with_deferring(|state| {
-            if state.carries(self.watch.epoch) {
-                let Account { wire, frames, data } = &self.account;
-                state.session.sent(now, *wire, *frames, data);
-                state.tally.sent_plain(data);
-            }
-            state.armed = state.session.timeout();
-            state.armed
-        });
-        self.watch.wake_at = wake_at;
-        owing.is_some()
-    }
-
-    /// Waits until there may be something to do.
-    async fn wait(&mut self) {
-        self.batch.shrink_to(KEPT);
-        self.account.clear();
-        self.account.data.shrink_to(KEPT);
+    /// Waits until there may be something to do, after a batch of `wire` bytes.
+    async fn wait(&mut self, wire: u64) {
         let Watch { shared, wake_at, alarm, .. } = &mut self.watch;
         tokio::select! {
             biased;
@@ -161,7 +136,7 @@ impl Writer {
         }
         let lets_others = match shared.take_call() {
             Call::Soon => true,
-            Call::AtOnce => self.company.expected(self.account.wire),
+            Call::AtOnce => self.company.expected(wire),
             Call::None => false,
         };
         if lets_others {
@@ -187,28 +162,6 @@ impl Writer {
 }
 
 impl Watch {
-    /// Has the session look at the clock, and then acts on it.
-    fn look<R>(
-        &mut self,
-        act: impl FnOnce(&mut State, Time) -> R,
-    ) -> Result<(R, Option<Owing>), End> {
-        let now = clock::now();
-        let epoch = self.epoch;
-        let (looked, owing) = self.shared.with_deferring(|state| {
-            if !state.carries(epoch) {
-                return Err(End::Fenced);
-            }
-            if state.session.timeout().is_some_and(|at| at <= now) {
-                state.session.handle_timeout(now)?;
-            }
-            let result = act(state, now);
-            Ok((result, state.session.timeout()))
-        });
-        let (result, wake_at) = looked?;
-        self.wake_at = wake_at;
-        Ok((result, owing))
-    }
-
     /// Waits for a step of writing: until it is done, nothing moved for the stall time, or the
     /// session holds the peer for dead.
     async fn over<T>(&mut self, step: impl Future<Output = io::Result<T>>) -> Result<T, End> {
@@ -225,8 +178,13 @@ impl Watch {
                 () = &mut stalled => return Err(End::Stalled("written")),
                 () = self.alarm.rings(wake_at) => {
                     // What it wants to say has to wait for this step, and is not forgotten.
-                    let armed = |state: &mut State, _| state.armed = state.session.timeout();
-                    if let (_, Some(_)) = self.look(armed)? {
+                    let armed = |state: &mut State, _| {
+                        state.armed = state.session.timeout();
+                        state.armed
+                    };
+                    let (wake_at, owing) = look(&self.shared, self.epoch, armed)?;
+                    self.wake_at = wake_at;
+                    if owing.is_some() {
                         self.shared.wake_writer();
                     }
                 }

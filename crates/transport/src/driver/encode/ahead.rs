@@ -110,7 +110,8 @@ impl pool::Lane for Lane {
     }
 }
 
-fn encodable(item: &Transmit) -> Option<&DataJob> {
+/// Bytes that go through a codec.
+pub(in crate::driver) fn encodable(item: &Transmit) -> Option<&DataJob> {
     match item {
         Transmit::Data(job) if job.codec != CodecId::NONE => Some(job),
         _ => None,
