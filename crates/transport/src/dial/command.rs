@@ -425,7 +425,9 @@ mod tests {
     #[tokio::test]
     async fn a_link_that_is_dropped_takes_its_program_with_it() {
         // The second one does not leave when asked.
-        for script in ["echo $$; sleep 1000", "trap '' TERM; echo $$; while :; do sleep 1; done"] {
+        for script in
+            ["echo $$; exec sleep 1000", "trap '' TERM; echo $$; while :; do sleep 1; done"]
+        {
             let mut link = shell(script).dial().await.expect("it starts");
             let mut line = Vec::new();
             while !line.ends_with(b"\n") {
