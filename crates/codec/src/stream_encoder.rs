@@ -1,5 +1,6 @@
 //! One stream's sending pipeline on one link: what to compress, with which context, or not at all.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -194,12 +195,27 @@ impl std::fmt::Debug for StreamEncoder {
     }
 }
 
+thread_local! {
+    /// Room for one payload at its worst, cleared once and not for each: most become much shorter.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a thread keeps of that.
+const KEPT_ROOM: usize = 128 * 1024;
+
 /// Encodes into the end of `out`, which on success grew by the returned length.
 fn append(lease: &mut EncoderLease, raw: &[u8], out: &mut BytesMut) -> Result<usize, CodecError> {
-    let start = out.len();
-    out.resize(start.saturating_add(lease.codec.max_encoded_len(raw.len())), 0);
-    let room = out.get_mut(start..).unwrap_or_default();
-    let len = lease.encoder.encode(raw, room)?;
-    out.truncate(start.saturating_add(len));
-    Ok(len)
+    let most = lease.codec.max_encoded_len(raw.len());
+    let mut room = ROOM.take();
+    if room.len() < most {
+        room.resize(most, 0);
+    }
+    let made = lease.encoder.encode(raw, room.get_mut(..most).unwrap_or_default());
+    if let Ok(len) = made {
+        out.extend_from_slice(room.get(..len).unwrap_or_default());
+    }
+    if room.len() <= KEPT_ROOM {
+        ROOM.set(room);
+    }
+    made
 }
