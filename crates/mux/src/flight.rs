@@ -8,6 +8,7 @@
 //! eight, to find out whether the link has become faster.
 
 mod round_trip;
+mod startup;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::limits;
 use crate::time::Time;
 use round_trip::RoundTrip;
+use startup::Startup;
 
 /// In flight before anything was measured.
 const FIRST: u64 = (32 << 10) + LAG;
@@ -113,41 +115,6 @@ pub(crate) struct Flight {
     full: bool,
 }
 
-/// Doubling until the rate has stopped growing, as in BBR's startup; and the rounds after it.
-#[derive(Debug, Default)]
-struct Startup {
-    full: bool,
-    best: u64,
-    /// A round ends when this many bytes are delivered.
-    round_ends: u64,
-    rounds_without_growth: u32,
-    rounds: u32,
-    /// The shortest round trip seen in this round.
-    shortest: Option<Duration>,
-}
-
-impl Startup {
-    fn round(&mut self, delivered: u64, sent: u64, rate: u64, limited: bool, long: Duration) {
-        if delivered < self.round_ends {
-            return;
-        }
-        self.round_ends = sent;
-        self.rounds = self.rounds.wrapping_add(1);
-        // A whole round waited: what is sent beyond this only makes the queue longer.
-        self.full |= self.shortest.take().is_some_and(|shortest| shortest > long);
-        if self.full || limited {
-            return;
-        }
-        if rate >= self.best.saturating_add(self.best / 4) {
-            self.best = rate;
-            self.rounds_without_growth = 0;
-        } else {
-            self.rounds_without_growth = self.rounds_without_growth.saturating_add(1);
-            self.full = self.rounds_without_growth >= 3;
-        }
-    }
-}
-
 impl Flight {
     pub(crate) const fn new(now: Time) -> Self {
         Self {
@@ -164,14 +131,7 @@ impl Flight {
             rate_since: now,
             period: Period { since: now, delivered: 0, limited: false },
             draining: false,
-            startup: Startup {
-                full: false,
-                best: 0,
-                round_ends: 0,
-                rounds_without_growth: 0,
-                rounds: 0,
-                shortest: None,
-            },
+            startup: Startup::new(),
             passed: 0,
             brisk_until: None,
             cap: FIRST,
@@ -332,7 +292,7 @@ impl Flight {
             Some(rtt) if drained && sample > rtt.long().saturating_add(rtt.time / 4) => {
                 // Another path: what was known of the old one is in the way.
                 *rtt = fresh;
-                self.startup = Startup::default();
+                self.startup = Startup::new();
             }
             Some(rtt) => rtt.add(now, sample, bytes),
             none => *none = Some(fresh),
