@@ -174,16 +174,29 @@ impl Scheduler {
         self.classes.iter().map(queued).fold(0usize, usize::saturating_add) > 1
     }
 
-    /// Who is first in the most urgent class, without regard to what was sent before.
+    /// Who is next in the most urgent class that waits: what [`Scheduler::next_urgent`] will say,
+    /// unless several have used up their turns.
     pub(crate) fn first(&self) -> Option<StreamId> {
         let class = self.classes.iter().find(|class| !class.is_empty())?;
-        class.new.front().or(class.old.front()).copied()
+        let may = |id: &&StreamId| self.flows.get(id).is_some_and(|flow| flow.deficit > 0);
+        class.new.iter().take(2).chain(class.old.iter().take(2)).find(may).copied()
+    }
+
+    /// Whose turn it is in the most urgent class that waits, however long others have waited. Else
+    /// as [`Scheduler::next`].
+    pub(crate) fn next_urgent(&mut self) -> Option<StreamId> {
+        let class = self.classes.iter().position(|class| !class.is_empty())?;
+        self.next_in(class)
     }
 
     /// Whose turn it is. The stream stays where it is until [`Scheduler::sent`],
     /// [`Scheduler::park`] or [`Scheduler::idle`] says what became of the turn.
     pub(crate) fn next(&mut self, now: Time) -> Option<StreamId> {
         let class = self.pick_class(now)?;
+        self.next_in(class)
+    }
+
+    fn next_in(&mut self, class: usize) -> Option<StreamId> {
         loop {
             let queue = self.classes.get_mut(class)?;
             let list = if queue.new.is_empty() { &mut queue.old } else { &mut queue.new };

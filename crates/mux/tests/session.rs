@@ -169,6 +169,27 @@ fn waiting_for_credit_is_told_behind_the_last_bytes_that_had_some() {
 }
 
 #[test]
+fn waiting_for_credit_is_told_of_what_was_written_during_an_outage() {
+    let config = Config { initial_window: 3 << 10, ..Config::new(Role::Server) };
+    let mut pair = Pair::with(Config::new(Role::Client), config);
+    let id = pair.client.session.open(pair.now, OpenOptions::named("app")).unwrap();
+    pair.settle();
+    pair.cut();
+    let written = pair.client.session.write(pair.now, id, &[1; 9 << 10]).unwrap();
+    assert_eq!(written, 9 << 10, "without a link sources go on");
+    pair.connect().unwrap();
+    let (now, client) = (pair.now, &mut pair.client.session);
+    assert_eq!(client.write(now, id, &[1]).unwrap(), 0, "before anything was sent again");
+    let mut batch = Vec::new();
+    client.poll_transmit(now, &mut batch);
+    let told = batch.iter().filter_map(|item| match item {
+        Transmit::Control(Frame::Blocked(blocked)) => Some(blocked.offset),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [3 << 10]);
+}
+
+#[test]
 fn a_stalled_reader_bounds_what_its_sender_retains_and_harms_nobody_else() {
     let mut pair = Pair::new();
     let stalled = pair.client.session.open(pair.now, OpenOptions::named("stalled")).unwrap();

@@ -82,7 +82,10 @@ impl Session {
 
     /// Whether the link could take a short message now, if there was one.
     pub fn has_room(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.flight.room() > 0 || link.flight.beyond() > 0)
+        let Some(link) = &self.link else { return false };
+        let first = || self.scheduler.first();
+        link.flight.room() > 0
+            || (link.flight.beyond() > 0 && first().is_none_or(|id| self.is_message(id)))
     }
 
     /// Appends the next batch for the link: at most [`limits::CONTROL_BATCH`] control frames and
@@ -211,12 +214,11 @@ impl Session {
         let mut raw = 0usize;
         let alone = limits::MAX_FRAME.min(self.peer.max_frame);
         while raw < batch {
-            let Some(id) = self.scheduler.next(now) else {
-                return;
+            let next = match room {
+                0 => self.scheduler.next_urgent().filter(|id| self.may_pass(*id)),
+                _ => self.scheduler.next(now),
             };
-            if room == 0 && !self.may_pass(id) {
-                return;
-            }
+            let Some(id) = next else { return };
             let max =
                 if self.scheduler.competing() { limits::COMPETING_FRAME.min(alone) } else { alone };
             let (codec, offer) = self.codec_for(id);
@@ -252,7 +254,8 @@ impl Session {
                 }
                 None if send.starved() => {
                     self.scheduler.park(id);
-                    if send.note_blocked() {
+                    send.note_blocked();
+                    if send.blocked_due() {
                         stream.owed.add(Owed::BLOCKED);
                     }
                     self.refresh(now, id);

@@ -154,11 +154,11 @@ impl SendHalf {
         news
     }
 
-    /// Whether a writer waits at the limit and all bytes below it have gone: BLOCKED says nothing to
+    /// Whether somebody waits at the limit and all bytes below it have gone: BLOCKED says nothing to
     /// a receiver before it has them.
     pub(crate) fn blocked_due(&self) -> bool {
         let at = self.rare.as_ref().and_then(|rare| rare.blocked_at);
-        at == Some(self.limit) && self.waiting() == 0
+        at == Some(self.limit) && (self.waiting() == 0 || self.starved())
     }
 
     pub(crate) fn take_blocked(&mut self) -> Option<u64> {
