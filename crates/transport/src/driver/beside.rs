@@ -1,12 +1,17 @@
 //! While there is a backlog, a thread makes batch after batch, and the link's task only writes them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use p2_mux::Time;
 use tokio::{
     runtime::Handle,
-    sync::mpsc::{self, Receiver, Sender},
-    task::JoinHandle,
+    sync::{
+        mpsc::{self, Receiver, Sender},
+        oneshot,
+    },
 };
 
 use super::{
@@ -29,23 +34,38 @@ pub(super) struct Beside {
     made: Receiver<(Output, Option<Time>)>,
     /// Written outputs, for their memory.
     written: Sender<Output>,
-    thread: JoinHandle<Result<(Maker, Option<Answer>), End>>,
+    done: oneshot::Receiver<Done>,
 }
+
+/// What a thread gives back.
+type Done = Result<(Maker, Option<Answer>), End>;
 
 /// One of the threads that may run.
 pub(super) struct Place;
 
 impl Beside {
-    /// Starts with the batch that `maker` has.
-    pub(super) fn start(place: Place, maker: Maker) -> Self {
+    /// Starts with the batch that `maker` has, or gives it back where no thread can be had. It is not
+    /// one of the runtime's: those do single jobs for it, and it would wait for them as one of them.
+    pub(super) fn start(place: Place, maker: Maker) -> Result<Self, Box<Maker>> {
         let (give, made) = mpsc::channel(WAITING);
         let (written, reuse) = mpsc::channel(WAITING);
+        let (result, done) = oneshot::channel();
+        let (begin, begun) = std::sync::mpsc::sync_channel::<Maker>(1);
         let runtime = Handle::current();
-        let thread = tokio::task::spawn_blocking(move || {
+        let run = move || {
             let _place = place;
-            runtime.block_on(make(maker, give, reuse))
-        });
-        Self { made, written, thread }
+            if let Ok(maker) = begun.recv() {
+                // The link may have gone.
+                let _ = result.send(runtime.block_on(make(maker, give, reuse)));
+            }
+        };
+        if thread::Builder::new().name("p2-encode".into()).spawn(run).is_err() {
+            return Err(Box::new(maker));
+        }
+        match begin.send(maker) {
+            Ok(()) => Ok(Self { made, written, done }),
+            Err(unsent) => Err(Box::new(unsent.0)),
+        }
     }
 
     /// What to write next, and when the session wants to look at the clock; nothing once the thread
@@ -64,8 +84,8 @@ impl Beside {
 
     /// The maker, with a batch that is no backlog and what the session said with it; without an
     /// answer the link was slower than the thread, and the session is to be asked.
-    pub(super) async fn end(self) -> Result<(Maker, Option<Answer>), End> {
-        self.thread.await.map_err(|_| End::Panicked)?
+    pub(super) async fn end(self) -> Done {
+        self.done.await.map_err(|_| End::Panicked)?
     }
 }
 
@@ -75,7 +95,7 @@ async fn make(
     mut maker: Maker,
     give: Sender<(Output, Option<Time>)>,
     mut reuse: Receiver<Output>,
-) -> Result<(Maker, Option<Answer>), End> {
+) -> Done {
     loop {
         let mut output = reuse.try_recv().unwrap_or_default();
         let told = maker.make(&mut output).await?;

@@ -83,11 +83,15 @@ impl Writer {
         loop {
             let mut answer = maker.ask()?;
             if let Some(place) = maker.has_backlog().then(Place::take).flatten() {
-                let beside = Beside::start(place, maker);
-                let (back, last) = self.write_beside(beside, writer).await?;
-                maker = back;
-                let Some(last) = last else { continue };
-                answer = last;
+                match Beside::start(place, maker) {
+                    Ok(beside) => {
+                        let (back, last) = self.write_beside(beside, writer).await?;
+                        maker = back;
+                        let Some(last) = last else { continue };
+                        answer = last;
+                    }
+                    Err(back) => maker = *back,
+                }
             }
             self.watch.wake_at = answer.wake_at;
             let more = if maker.is_idle() {
@@ -97,7 +101,12 @@ impl Writer {
                     return Err(End::Drained);
                 }
                 // Whoever gathered these bytes may have seen that nobody wanted them.
-                answer.owing == Some(Owing::Gathered)
+                let gathered = answer.owing == Some(Owing::Gathered);
+                if gathered {
+                    // They may find no room either, and then others have to move.
+                    yield_now().await;
+                }
+                gathered
             } else {
                 let told = maker.make(&mut self.output).await?;
                 self.watch.wake_at = told.wake_at;
@@ -117,7 +126,7 @@ impl Writer {
         mut beside: Beside,
         writer: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<(Maker, Option<Answer>), End> {
-        while let Some((output, wake_at)) = beside.next().await {
+        while let Some((output, wake_at)) = self.watch.beside(beside.next()).await? {
             self.output = output;
             self.watch.wake_at = wake_at;
             self.flush(writer).await?;
@@ -176,20 +185,37 @@ impl Watch {
                 biased;
                 done = &mut step => return Ok(done?),
                 () = &mut stalled => return Err(End::Stalled("written")),
-                () = self.alarm.rings(wake_at) => {
-                    // What it wants to say has to wait for this step, and is not forgotten.
-                    let armed = |state: &mut State, _| {
-                        state.armed = state.session.timeout();
-                        state.armed
-                    };
-                    let (wake_at, owing) = look(&self.shared, self.epoch, armed)?;
-                    self.wake_at = wake_at;
-                    if owing.is_some() {
-                        self.shared.wake_writer();
-                    }
-                }
+                () = self.alarm.rings(wake_at) => self.rang()?,
             }
         }
+    }
+
+    /// Waits for something else than the link, with an eye on the session's clock.
+    async fn beside<T>(&mut self, step: impl Future<Output = T>) -> Result<T, End> {
+        let mut step = pin!(step);
+        loop {
+            let wake_at = self.wake_at;
+            tokio::select! {
+                biased;
+                done = &mut step => return Ok(done),
+                () = self.alarm.rings(wake_at) => self.rang()?,
+            }
+        }
+    }
+
+    /// Has the session look at the clock. What it wants to say has to wait for the step that is under
+    /// way, and is not forgotten.
+    fn rang(&mut self) -> Result<(), End> {
+        let armed = |state: &mut State, _| {
+            state.armed = state.session.timeout();
+            state.armed
+        };
+        let (wake_at, owing) = look(&self.shared, self.epoch, armed)?;
+        self.wake_at = wake_at;
+        if owing.is_some() {
+            self.shared.wake_writer();
+        }
+        Ok(())
     }
 }
 
