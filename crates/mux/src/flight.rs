@@ -238,15 +238,14 @@ impl Flight {
         }
         if let Some(mark) = last {
             self.sample_rate(now, mark, received);
-            let rate = self.rate.0.max(self.rate.1);
+            let rate = self.rate();
             let long = self.round_trip.map_or(Duration::MAX, |rtt| rtt.long());
             self.startup.round(received, self.sent, rate, mark.limited, long);
         }
         self.cap = self.cap();
         // Less than LAG may stay in flight without a receipt.
         let most = (self.cap.saturating_sub(LAG) / 8).min(WORTH_A_WRITE.1);
-        let rate = self.rate.0.max(self.rate.1);
-        let worth_it = bytes(rate, WORTH_A_WRITE.0).min(most);
+        let worth_it = bytes(self.rate(), WORTH_A_WRITE.0).min(most);
         self.full &= self.in_flight().saturating_add(worth_it) > self.cap;
         true
     }
@@ -320,7 +319,7 @@ impl Flight {
         let rate =
             u64::try_from(bytes.saturating_mul(1_000_000_000).checked_div(span).unwrap_or(0))
                 .unwrap_or(u64::MAX);
-        if limited && rate <= self.rate.0.max(self.rate.1) {
+        if limited && rate <= self.rate() {
             return;
         }
         if now.since(self.rate_since) > RATE_AGE {
@@ -330,8 +329,13 @@ impl Flight {
         self.rate.0 = self.rate.0.max(rate);
     }
 
+    /// Bytes per second: the best of what is remembered.
+    fn rate(&self) -> u64 {
+        self.rate.0.max(self.rate.1)
+    }
+
     fn cap(&self) -> u64 {
-        let rate = self.rate.0.max(self.rate.1);
+        let rate = self.rate();
         let Some(rtt) = self.round_trip.filter(|_| rate > 0 && !self.draining) else {
             return FIRST;
         };

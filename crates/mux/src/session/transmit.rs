@@ -83,9 +83,8 @@ impl Session {
     /// Whether the link could take a short message now, if there was one.
     pub fn has_room(&self) -> bool {
         let Some(link) = &self.link else { return false };
-        let first = || self.scheduler.first();
-        link.flight.room() > 0
-            || (link.flight.beyond() > 0 && first().is_none_or(|id| self.is_message(id)))
+        let short = || self.scheduler.first().is_none_or(|id| self.is_message(id));
+        link.flight.room() > 0 || (link.flight.beyond() > 0 && short())
     }
 
     /// Appends the next batch for the link: at most [`limits::CONTROL_BATCH`] control frames and
