@@ -21,7 +21,7 @@ pub const MAX_FRAME: u32 = 64 << 10;
 /// for one frame only.
 pub const COMPETING_FRAME: u32 = 16 << 10;
 /// Raw bytes one batch may hold.
-pub const BATCH: usize = 256 << 10;
+pub const BATCH: usize = 512 << 10;
 /// Raw bytes one batch may hold while short messages pass beside bulk.
 pub const BRISK_BATCH: usize = 96 << 10;
 /// Raw bytes up to which a frame that carries all its stream had to say is a message: somebody may

@@ -8,8 +8,9 @@ use tokio::net::{TcpStream, lookup_host};
 use super::{Dial, DialError, Dialling};
 use crate::Link;
 
-/// Unsent bytes the kernel may hold: anything there can no longer be overtaken.
-const NOTSENT_LOWAT: u32 = 128 * 1024;
+/// Unsent bytes the kernel may hold: anything there can no longer be overtaken. What is in flight is
+/// capped before they are that many, except while a long path is being measured.
+const NOTSENT_LOWAT: u32 = 1024 * 1024;
 /// How long sent bytes may stay without an acknowledgement by the peer's kernel.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -19,7 +19,7 @@ use crate::{clock, shared::Shared};
 const PORTION: usize = 1024 * 1024;
 /// Bytes read in one go before it is the turn of those who wait for them. While more bytes are at
 /// hand the peer waits for nothing, so answers may wait that long for company.
-const TURN: usize = 128 * 1024;
+const TURN: usize = 256 * 1024;
 /// Frames taken from a block in one go: there may be thousands in it, and what they are parsed into
 /// is larger than the shortest of them.
 const FRAMES: usize = 512;
