@@ -144,6 +144,13 @@ impl Flight {
         if self.full { 0 } else { self.cap.saturating_sub(self.in_flight()) }
     }
 
+    /// Bytes of a frame while streams compete: what takes little time at the link's rate.
+    pub(crate) fn frame(&self) -> u32 {
+        let bytes = bytes(self.rate(), limits::COMPETING_TIME);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        bytes.clamp(limits::COMPETING_FRAME, limits::COMPETING_FRAME_MOST)
+    }
+
     /// What short messages may send beyond that until something is receipted: they make the queue
     /// hardly longer.
     pub(crate) const fn beyond(&self) -> u64 {
@@ -485,6 +492,18 @@ mod tests {
         assert!(flight.receipt(now, sent + frame));
         assert_eq!(flight.round_trip(), Some(ms(100)));
         assert!(flight.room() > frame, "the next round may carry more");
+    }
+
+    #[test]
+    fn a_frame_among_others_takes_little_time_whatever_the_link_carries() {
+        let mut flight = Flight::new(Time::default());
+        assert_eq!(flight.frame(), 16 << 10, "nothing is known of it");
+        for (rate, frame) in
+            [(125_000_000, 16 << 10), (1_250_000_000, 31_250), (10_000_000_000, 48 << 10)]
+        {
+            flight.rate.0 = rate;
+            assert_eq!(flight.frame(), frame, "{rate} bytes/s");
+        }
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub const MAX_FRAME: u32 = 64 << 10;
 /// Raw payload sent per DATA frame while streams compete: small enough that an urgent byte waits
 /// for one frame only.
 pub const COMPETING_FRAME: u32 = 16 << 10;
+/// The same on a link so fast that this many bytes pass in [`COMPETING_TIME`]: to work on a frame then
+/// takes longer than the frame itself.
+pub const COMPETING_FRAME_MOST: u32 = 48 << 10;
+/// What a frame may take while streams compete, where that is more than [`COMPETING_FRAME`].
+pub const COMPETING_TIME: Duration = Duration::from_micros(25);
 /// Raw bytes one batch may hold.
 pub const BATCH: usize = 512 << 10;
 /// Raw bytes one batch may hold while short messages pass beside bulk.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use p2_frame::StreamId;
 
 use crate::histogram::Histogram;
+use crate::limits;
 use crate::streams::StreamMap;
 use crate::time::Time;
 
@@ -55,10 +56,8 @@ pub enum Priority {
 }
 
 const CLASSES: usize = 5;
-/// Wire bytes a stream may send per turn: one frame of the competing size.
-const QUANTUM: i64 = 16 << 10;
-/// Wire bytes higher classes may send while a lower one waits: sixteen turns.
-const SHARE: u64 = 16 * QUANTUM as u64;
+/// Turns that higher classes may have while a lower one waits.
+const SHARE: u64 = 16;
 /// Time a class may wait for its next frame on a slow link.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -95,8 +94,10 @@ impl Class {
 }
 
 /// The order of streams that have something to send.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Scheduler {
+    /// Wire bytes a stream may send per turn: one frame of the competing size.
+    quantum: u32,
     classes: [Class; CLASSES],
     flows: StreamMap<Flow>,
     waits: Waits,
@@ -112,7 +113,23 @@ impl Default for Waits {
     }
 }
 
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self {
+            quantum: limits::COMPETING_FRAME,
+            classes: Default::default(),
+            flows: StreamMap::default(),
+            waits: Waits::default(),
+        }
+    }
+}
+
 impl Scheduler {
+    /// From now on a turn is worth `quantum` wire bytes.
+    pub(crate) const fn set_quantum(&mut self, quantum: u32) {
+        self.quantum = quantum;
+    }
+
     /// The stream has something to send.
     pub(crate) fn activate(&mut self, now: Time, id: StreamId, priority: Priority) {
         let Some(class) = self.classes.get_mut(priority as usize) else {
@@ -131,7 +148,8 @@ impl Scheduler {
             }
             None => {
                 let (place, since) = (Place::New, Some(now));
-                let flow = Flow { class: priority, place, deficit: QUANTUM, since };
+                let deficit = i64::from(self.quantum);
+                let flow = Flow { class: priority, place, deficit, since };
                 self.flows.insert(id, flow);
                 class.new.push_back(id);
             }
@@ -209,7 +227,7 @@ impl Scheduler {
                 return Some(id);
             }
             list.pop_front();
-            flow.deficit = flow.deficit.saturating_add(QUANTUM);
+            flow.deficit = flow.deficit.saturating_add(i64::from(self.quantum));
             flow.place = Place::Old;
             queue.old.push_back(id);
         }
@@ -243,7 +261,8 @@ impl Scheduler {
         if let Some(flow) = self.flows.get_mut(&id) {
             let charged = i64::try_from(charged).unwrap_or(i64::MAX);
             let wire = i64::try_from(wire).unwrap_or(i64::MAX);
-            flow.deficit = flow.deficit.saturating_add(charged.saturating_sub(wire)).min(QUANTUM);
+            let most = i64::from(self.quantum);
+            flow.deficit = flow.deficit.saturating_add(charged.saturating_sub(wire)).min(most);
         }
     }
 
@@ -283,8 +302,9 @@ impl Scheduler {
     fn pick_class(&self, now: Time) -> Option<usize> {
         let waiting = || self.classes.iter().enumerate().filter(|(_, class)| !class.is_empty());
         let first = waiting().next()?.0;
+        let share = SHARE.saturating_mul(u64::from(self.quantum));
         let starved = waiting().skip(1).find(|(_, class)| {
-            class.overtaken >= SHARE
+            class.overtaken >= share
                 || (class.overtaken > 0 && now.since(class.served_at) >= PATIENCE)
         });
         Some(starved.map_or(first, |(index, _)| index))
@@ -344,7 +364,7 @@ mod tests {
         let fair = bytes.iter().sum::<u64>() / 4;
         for (index, bytes) in bytes.iter().enumerate() {
             assert!(
-                bytes.abs_diff(fair) <= 2 * QUANTUM as u64,
+                bytes.abs_diff(fair) <= 2 * u64::from(limits::COMPETING_FRAME),
                 "stream {index}: {bytes} of {fair}"
             );
         }

@@ -212,14 +212,15 @@ impl Session {
         let batch = if link.flight.is_brisk() { limits::BRISK_BATCH } else { limits::BATCH };
         let mut raw = 0usize;
         let alone = limits::MAX_FRAME.min(self.peer.max_frame);
+        let turn = link.flight.frame();
+        self.scheduler.set_quantum(turn);
         while raw < batch {
             let next = match room {
                 0 => self.scheduler.next_urgent().filter(|id| self.may_pass(*id)),
                 _ => self.scheduler.next(now),
             };
             let Some(id) = next else { return };
-            let max =
-                if self.scheduler.competing() { limits::COMPETING_FRAME.min(alone) } else { alone };
+            let max = if self.scheduler.competing() { turn.min(alone) } else { alone };
             let (codec, offer) = self.codec_for(id);
             let max = offer.map_or(max, |offer| max.min(offer.max_raw.max(1)));
             let window_log = offer.map_or(0, |offer| offer.window_log);
