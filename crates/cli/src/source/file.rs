@@ -5,6 +5,7 @@ use super::destination::Destination;
 use super::pump::{Produce, deliver};
 use super::stdin::ThreadReader;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,9 @@ const CHUNK: usize = 128 * 1024;
 /// One read where few files are open: each is a trip to another thread and back.
 const READ: usize = 512 * 1024;
 /// Files open at once up to which each may have such reads.
-const FEW: usize = 8;
+const FEW: usize = 4;
+/// Blocks of such reads that a file keeps to use them again.
+const BLOCKS: usize = 16;
 
 /// Room for all files of a run, however many lists of them there are.
 #[derive(Debug, Clone)]
@@ -138,6 +141,7 @@ impl Input {
                 want: Some(first),
                 ahead: None,
                 rest: Bytes::new(),
+                blocks: VecDeque::new(),
                 permit: None,
             }))
         })
@@ -156,6 +160,8 @@ struct FileReader {
     ahead: Option<JoinHandle<io::Result<(Bytes, bool)>>>,
     /// What was read and not handed out.
     rest: Bytes,
+    /// Blocks that were read into and handed out, to be used again.
+    blocks: VecDeque<Bytes>,
     /// Held as long as the file is open.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -164,7 +170,33 @@ impl FileReader {
     fn read_ahead(&mut self) -> Option<JoinHandle<io::Result<(Bytes, bool)>>> {
         let file = self.file.clone()?;
         let want = self.want.take().unwrap_or_else(|| self.length());
-        Some(tokio::task::spawn_blocking(move || read_chunk(&file, want)))
+        let block = self.block(want);
+        Some(tokio::task::spawn_blocking(move || read_chunk(&file, want, block)))
+    }
+
+    /// Room for `want` bytes: a block that nobody holds any more, where there is one. The system
+    /// takes longer to find new memory than to read into it.
+    fn block(&mut self, want: usize) -> Vec<u8> {
+        if want < READ {
+            self.blocks = VecDeque::new();
+        }
+        let free = self.blocks.iter().position(Bytes::is_unique);
+        let block = free.and_then(|free| self.blocks.remove(free)).map(Vec::from);
+        let mut block = block.unwrap_or_default();
+        block.clear();
+        block.reserve_exact(want);
+        block
+    }
+
+    /// Remembers a block that is handed out.
+    fn keep(&mut self, block: &Bytes) {
+        if block.len() == READ {
+            if self.blocks.len() == BLOCKS {
+                // Somebody holds it for long.
+                self.blocks.pop_front();
+            }
+            self.blocks.push_back(block.clone());
+        }
     }
 
     /// The next piece of what was read: a stream's progress is counted by these.
@@ -198,16 +230,16 @@ impl Produce for FileReader {
         } else {
             self.ahead = self.read_ahead();
         }
+        self.keep(&chunk);
         self.rest = chunk;
         Ok((!self.rest.is_empty()).then(|| self.piece()))
     }
 }
 
-/// Up to `want` bytes, and whether the file ended there. The buffer is handed on as it is.
-fn read_chunk(file: &File, want: usize) -> io::Result<(Bytes, bool)> {
-    let mut chunk = Vec::with_capacity(want);
-    let length = file.take(want as u64).read_to_end(&mut chunk)?;
-    Ok((Bytes::from(chunk), length < want))
+/// Up to `want` bytes, and whether the file ended there. `block` is handed on as it is.
+fn read_chunk(file: &File, want: usize, mut block: Vec<u8>) -> io::Result<(Bytes, bool)> {
+    let length = file.take(want as u64).read_to_end(&mut block)?;
+    Ok((Bytes::from(block), length < want))
 }
 
 fn explain(path: &Path, error: &io::Error) -> io::Error {
@@ -225,4 +257,46 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file of `bytes`, gives each piece to `took`, and returns how many blocks it took.
+    async fn read(bytes: &[u8], mut took: impl FnMut(Bytes)) -> usize {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("written");
+        let input = Input::open(file.path().to_owned()).await.expect("opened");
+        let Input::Regular(mut reader) = input else { panic!("a regular file") };
+        reader.permit = Arc::new(Semaphore::new(OPEN)).try_acquire_owned().ok();
+        while let Some(piece) = reader.next().await.expect("readable") {
+            took(piece);
+        }
+        reader.blocks.len()
+    }
+
+    fn pattern() -> Vec<u8> {
+        (0..20 * READ as u32 + 1).flat_map(|n| (n / 4096).to_le_bytes()).step_by(3).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_on_is_read_into_the_same_blocks_again() {
+        let (bytes, mut at) = (pattern(), 0);
+        let blocks = read(&bytes, |piece| {
+            assert!(bytes[at..].starts_with(&piece), "byte {at}");
+            at += piece.len();
+        })
+        .await;
+        assert_eq!(at, bytes.len());
+        assert!((1..=3).contains(&blocks), "{blocks} blocks");
+    }
+
+    #[tokio::test]
+    async fn what_somebody_holds_stays_as_it_was() {
+        let (bytes, mut held) = (pattern(), Vec::new());
+        let blocks = read(&bytes, |piece| held.push(piece)).await;
+        assert!(held.concat() == bytes);
+        assert_eq!(blocks, BLOCKS, "kept, of {}", bytes.len().div_ceil(READ));
+    }
 }
