@@ -200,6 +200,15 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
+fn a_file_that_is_missing_is_named_before_anybody_is_dialled() {
+    let env = Env::new();
+    let nobody = ["send", "127.0.0.1:1", "--file=missing"];
+    let ended = env.p2(&nobody).run().exits(7);
+    let ended = ended.says(&["cannot read missing: No such file", "check the path"]);
+    assert!(!ended.stderr.contains("refused"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_missing_file_fails_alone() {
     let env = Env::new();
     let (receiver, address) = env.recv(&["--once", "--dir=out"]);

@@ -43,6 +43,9 @@ pub(crate) async fn run(invocation: Invocation) -> anyhow::Result<Exit> {
         for text in plan.members.iter().flat_map(Member::warnings) {
             warn(text, plan.output.quiet);
         }
+        if matches!(cli.command, Command::Send(_)) {
+            send::check(&plan)?;
+        }
         return run::run(recipe, plan).await;
     }
     let Cli { command, log, config } = cli;

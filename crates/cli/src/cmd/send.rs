@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::process::Process;
 use super::session::{close, patience, retry_on_hangup};
+use crate::config::{Plan, Task};
 use crate::error::UserError;
 use crate::exit::Exit;
 use crate::report::{Report, Side, Watched};
@@ -21,6 +22,19 @@ use crate::status::Sources;
 
 /// How long the link may take for its last frames.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Finds out before anybody is dialled that there is nothing to send.
+///
+/// # Errors
+/// The sources are files, and none of them is there.
+pub(super) fn check(plan: &Plan) -> Result<(), UserError> {
+    let sent = plan.members.iter().filter_map(|member| match &member.task {
+        Task::Send(settings) => Some(settings),
+        Task::Recv(_) => None,
+    });
+    let absent = sent.filter_map(|settings| source::nothing_to_send(&settings.sources)).next();
+    absent.map_or(Ok(()), |error| Err(UserError::new(Exit::Endpoint, error.to_string())))
+}
 
 /// Runs one session until its end, whatever else the process does. What is wanted may change.
 ///

@@ -107,6 +107,11 @@ async fn send<D: Destination>(
     context.record(identity, &tally, result);
 }
 
+/// Why nothing can be read at `path`, if that is certain before it is opened.
+pub(super) fn absent(path: &Path) -> Option<io::Error> {
+    std::fs::metadata(path).err().map(|error| explain(path, &error))
+}
+
 enum Input {
     Regular(FileReader),
     /// A pipe or a device: its reads may block for as long as they like.

@@ -30,13 +30,14 @@ pub(crate) use outcome::SourcesOutcome;
 pub(crate) use stop::Stop;
 
 use crate::settings::attributes::AttributeTable;
-use crate::settings::source::Source;
 #[cfg(test)]
-use crate::settings::source::{SourceSpec, TailPattern};
+use crate::settings::source::TailPattern;
+use crate::settings::source::{Source, SourceSpec};
 use crate::status::Sources;
 use context::Context;
 use destination::Destination;
 use set::Set;
+use std::io;
 use std::sync::Arc;
 use stop::StopSignal;
 use tokio::sync::watch;
@@ -48,6 +49,17 @@ pub(crate) struct Wanted {
     pub(crate) sources: Vec<Source>,
     /// What each stream is asked to be.
     pub(crate) attributes: AttributeTable,
+}
+
+/// Why none of `sources` can send a byte, if that is certain before they are begun: they are files,
+/// and none of them is there. The first of them is named.
+pub(crate) fn nothing_to_send(sources: &[Source]) -> Option<io::Error> {
+    let absent = |source: &Source| match &source.spec {
+        SourceSpec::File(path) => file::absent(path),
+        _ => None,
+    };
+    let mut errors = sources.iter().map(absent).collect::<Option<Vec<_>>>()?.into_iter();
+    errors.next()
 }
 
 /// Runs all `sources` until each has ended, and says how.
