@@ -87,6 +87,18 @@ async fn a_peer_that_stops_reading_is_noticed_by_the_heartbeat() {
     assert!(matches!(end, End::Link(LinkError::Dead(_))), "{end}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_stalls_the_link_before_a_slow_heartbeat() {
+    let shared = session(Role::Client, HOUR, 2 * HOUR);
+    let connection = Connection::new(shared.clone());
+    let options = StreamOptions::named("bulk").codec(CodecId::NONE);
+    let mut stream = connection.open_stream(options).await.expect("room");
+    stream.write_chunk(vec![7; 200_000].into()).await.expect("within the first window");
+    let (near, _deaf) = duplex(1024);
+    let end = timeout(2 * STALL, run(shared, link(near), &codecs())).await.expect("noticed");
+    assert!(matches!(end, End::Stalled("written")), "{end}");
+}
+
 /// A frame of some length that changes little.
 fn goaway(reason: usize) -> BytesMut {
     let mut bytes = BytesMut::new();

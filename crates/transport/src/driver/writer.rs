@@ -178,19 +178,13 @@ impl Watch {
         if let Some(done) = at_hand(step.as_mut()).await {
             return Ok(done?);
         }
-        let mut stalled = pin!(sleep(STALL));
-        loop {
-            let wake_at = self.wake_at;
-            tokio::select! {
-                biased;
-                done = &mut step => return Ok(done?),
-                () = &mut stalled => return Err(End::Stalled("written")),
-                () = self.alarm.rings(wake_at) => self.rang()?,
-            }
+        match self.beside(timeout(STALL, step)).await? {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(End::Stalled("written")),
         }
     }
 
-    /// Waits for something else than the link, with an eye on the session's clock.
+    /// Waits for a step that may take its time, with an eye on the session's clock.
     async fn beside<T>(&mut self, step: impl Future<Output = T>) -> Result<T, End> {
         let mut step = pin!(step);
         loop {
