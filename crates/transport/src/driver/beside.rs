@@ -29,6 +29,12 @@ const WAITING: usize = 2;
 /// thread would only take turns with these.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
+/// How many links have one now.
+#[cfg(test)]
+pub(super) fn running() -> usize {
+    RUNNING.load(Ordering::Relaxed)
+}
+
 /// A thread that makes the batches of one link.
 pub(super) struct Beside {
     made: Receiver<(Output, Option<Time>)>,
