@@ -2,6 +2,7 @@
 //! only while every session makes progress.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use p2_transport::LinkState;
@@ -45,14 +46,30 @@ impl Limits {
     }
 }
 
-/// Tells it until this is dropped.
+/// Tells it until this is dropped, which is the end.
 #[derive(Debug)]
-pub(crate) struct Service(Option<AbortHandle>);
+pub(crate) struct Service(Option<(AbortHandle, Arc<Stopping>)>);
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(task) = &self.0 {
+        if let Some((task, stopping)) = &self.0 {
             task.abort();
+            // With nothing to drain the end comes before the task has seen the signal.
+            stopping.tell();
+        }
+    }
+}
+
+/// Whether it was told that this process stops.
+#[derive(Debug, Default)]
+struct Stopping(Mutex<bool>);
+
+impl Stopping {
+    /// Tells it once; by the time this returns it was told.
+    fn tell(&self) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *told, true) {
+            tell(&[NotifyState::Stopping]);
         }
     }
 }
@@ -73,12 +90,19 @@ impl Service {
             Reload::Done => tell(&[NotifyState::Ready]),
         });
         let (hub, signals) = (process.hub.clone(), process.signals.clone());
-        let task = tokio::spawn(run(hub, signals, limits, watchdog));
-        Self(Some(task.abort_handle()))
+        let stopping = Arc::<Stopping>::default();
+        let task = tokio::spawn(run(hub, signals, limits, watchdog, stopping.clone()));
+        Self(Some((task.abort_handle(), stopping)))
     }
 }
 
-async fn run(hub: Hub, mut signals: Signals, limits: Limits, watchdog: Option<Duration>) {
+async fn run(
+    hub: Hub,
+    mut signals: Signals,
+    limits: Limits,
+    watchdog: Option<Duration>,
+    stopping: Arc<Stopping>,
+) {
     // Ready once it listens or dials: a sender does not wait for its receiver to be there.
     while hub.is_empty() {
         tokio::time::sleep(SOON).await;
@@ -88,7 +112,7 @@ async fn run(hub: Hub, mut signals: Signals, limits: Limits, watchdog: Option<Du
     let every = watchdog.map_or(LOOK, |limit| (limit / 3).min(LOOK)).max(SOON);
     let mut look = tokio::time::interval(every);
     let mut pulses = Pulses::default();
-    let mut stopping = false;
+    let mut stops = false;
     loop {
         tokio::select! {
             _ = look.tick() => {
@@ -102,9 +126,9 @@ async fn run(hub: Hub, mut signals: Signals, limits: Limits, watchdog: Option<Du
                     said = text;
                 }
             }
-            _ = signals.draining(), if !stopping => {
-                stopping = true;
-                tell(&[NotifyState::Stopping]);
+            _ = signals.draining(), if !stops => {
+                stops = true;
+                stopping.tell();
             }
         }
     }
