@@ -26,14 +26,17 @@ const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Finds out before anybody is dialled that there is nothing to send.
 ///
 /// # Errors
-/// The sources are files, and none of them is there.
+/// The sources are files, and none of them can be read.
 pub(super) fn check(plan: &Plan) -> Result<(), UserError> {
-    let sent = plan.members.iter().filter_map(|member| match &member.task {
-        Task::Send(settings) => Some(settings),
-        Task::Recv(_) => None,
-    });
-    let absent = sent.filter_map(|settings| source::nothing_to_send(&settings.sources)).next();
-    absent.map_or(Ok(()), |error| Err(UserError::new(Exit::Endpoint, error.to_string())))
+    for member in &plan.members {
+        let Task::Send(settings) = &member.task else { continue };
+        let errors = source::nothing_to_send(&settings.sources).unwrap_or_default();
+        let words: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        if !words.is_empty() {
+            return Err(UserError::new(Exit::Endpoint, words.join("\n")));
+        }
+    }
+    Ok(())
 }
 
 /// Runs one session until its end, whatever else the process does. What is wanted may change.

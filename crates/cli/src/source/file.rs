@@ -107,9 +107,9 @@ async fn send<D: Destination>(
     context.record(identity, &tally, result);
 }
 
-/// Why nothing can be read at `path`, if that is certain before it is opened.
-pub(super) fn absent(path: &Path) -> Option<io::Error> {
-    std::fs::metadata(path).err().map(|error| explain(path, &error))
+/// Why nothing can be read at `path`, if that is certain already.
+pub(super) fn unreadable(path: &Path) -> Option<io::Error> {
+    regular(path).err()
 }
 
 enum Input {
@@ -121,28 +121,14 @@ enum Input {
 impl Input {
     async fn open(path: PathBuf) -> io::Result<Self> {
         blocking(move || {
-            // Looked at before it is opened: opening a pipe blocks until it has a writer.
-            let metadata = std::fs::metadata(&path).map_err(|error| explain(&path, &error))?;
-            if metadata.is_dir() {
-                let shown = path.display();
-                return Err(io::Error::other(format!(
-                    "{shown} is a directory; send it as an archive: tar c {shown} | p2 send --stdin"
-                )));
-            }
-            if !metadata.is_file() {
-                return Ok(Self::Special(path));
-            }
-            let file = File::open(&path).map_err(|error| explain(&path, &error))?;
+            let Some((file, size)) = regular(&path)? else { return Ok(Self::Special(path)) };
             // One more than the size, so that a small file and its end take a single read. The
             // size is a hint only: the file may grow or shrink, and is read to its end.
-            let first = usize::try_from(metadata.len())
-                .unwrap_or(CHUNK)
-                .saturating_add(1)
-                .clamp(512, CHUNK);
+            let first = usize::try_from(size).unwrap_or(CHUNK).saturating_add(1).clamp(512, CHUNK);
             Ok(Self::Regular(FileReader {
                 path,
                 file: Some(Arc::new(file)),
-                size: metadata.len(),
+                size,
                 want: Some(first),
                 ahead: None,
                 rest: Bytes::new(),
@@ -195,11 +181,8 @@ impl FileReader {
 
     /// Remembers a block that is handed out.
     fn keep(&mut self, block: &Bytes) {
-        if block.len() == READ {
-            if self.blocks.len() == BLOCKS {
-                // Somebody holds it for long.
-                self.blocks.pop_front();
-            }
+        // The oldest stay: they are the first that nobody holds any more.
+        if block.len() == READ && self.blocks.len() < BLOCKS {
             self.blocks.push_back(block.clone());
         }
     }
@@ -232,13 +215,31 @@ impl Produce for FileReader {
         if end {
             self.file = None;
             self.permit = None;
+            self.blocks = VecDeque::new();
         } else {
             self.ahead = self.read_ahead();
+            self.keep(&chunk);
         }
-        self.keep(&chunk);
         self.rest = chunk;
         Ok((!self.rest.is_empty()).then(|| self.piece()))
     }
+}
+
+/// A regular file and its size; nothing where there is a pipe or a device.
+fn regular(path: &Path) -> io::Result<Option<(File, u64)>> {
+    // Looked at before it is opened: opening a pipe blocks until it has a writer.
+    let metadata = std::fs::metadata(path).map_err(|error| explain(path, &error))?;
+    if metadata.is_dir() {
+        let shown = path.display();
+        return Err(io::Error::other(format!(
+            "{shown} is a directory; send it as an archive: tar c {shown} | p2 send --stdin"
+        )));
+    }
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path).map_err(|error| explain(path, &error))?;
+    Ok(Some((file, metadata.len())))
 }
 
 /// Up to `want` bytes, and whether the file ended there. `block` is handed on as it is.
@@ -268,17 +269,20 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    /// Reads a file of `bytes`, gives each piece to `took`, and returns how many blocks it took.
+    /// Reads a file of `bytes`, gives each piece to `took`, and returns the most blocks it kept.
     async fn read(bytes: &[u8], mut took: impl FnMut(Bytes)) -> usize {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), bytes).expect("written");
         let input = Input::open(file.path().to_owned()).await.expect("opened");
         let Input::Regular(mut reader) = input else { panic!("a regular file") };
         reader.permit = Arc::new(Semaphore::new(OPEN)).try_acquire_owned().ok();
+        let mut blocks = 0;
         while let Some(piece) = reader.next().await.expect("readable") {
             took(piece);
+            blocks = blocks.max(reader.blocks.len());
         }
-        reader.blocks.len()
+        assert!(reader.blocks.is_empty(), "given back at the end");
+        blocks
     }
 
     fn pattern() -> Vec<u8> {
@@ -295,6 +299,24 @@ mod tests {
         .await;
         assert_eq!(at, bytes.len());
         assert!((1..=3).contains(&blocks), "{blocks} blocks");
+    }
+
+    #[tokio::test]
+    async fn blocks_are_used_again_in_the_order_in_which_they_are_let_go() {
+        let (bytes, mut held, mut places) = (pattern(), VecDeque::new(), Vec::new());
+        let most = (BLOCKS + 4) * READ / CHUNK;
+        read(&bytes, |piece| {
+            places.push(piece.as_ptr() as usize);
+            held.push_back(piece);
+            if held.len() > most {
+                held.pop_front();
+            }
+        })
+        .await;
+        // Whoever holds more than is kept still gets a kept block back for each that it lets go.
+        let again =
+            (most + 1..places.len()).filter(|n| places[..n - most / 2].contains(&places[*n]));
+        assert!(again.count() > (places.len() - most) / 2, "of {}", places.len() - most);
     }
 
     #[tokio::test]

@@ -51,15 +51,14 @@ pub(crate) struct Wanted {
     pub(crate) attributes: AttributeTable,
 }
 
-/// Why none of `sources` can send a byte, if that is certain before they are begun: they are files,
-/// and none of them is there. The first of them is named.
-pub(crate) fn nothing_to_send(sources: &[Source]) -> Option<io::Error> {
-    let absent = |source: &Source| match &source.spec {
-        SourceSpec::File(path) => file::absent(path),
+/// Why none of `sources` can send a byte, if that is certain before they are begun: they are files
+/// that cannot be read.
+pub(crate) fn nothing_to_send(sources: &[Source]) -> Option<Vec<io::Error>> {
+    let unreadable = |source: &Source| match &source.spec {
+        SourceSpec::File(path) => file::unreadable(path),
         _ => None,
     };
-    let mut errors = sources.iter().map(absent).collect::<Option<Vec<_>>>()?.into_iter();
-    errors.next()
+    sources.iter().map(unreadable).collect()
 }
 
 /// Runs all `sources` until each has ended, and says how.
