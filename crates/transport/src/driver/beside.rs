@@ -29,11 +29,9 @@ const WAITING: usize = 2;
 /// thread would only take turns with these.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// How many links have one now.
+/// Threads that were started so far.
 #[cfg(test)]
-pub(super) fn running() -> usize {
-    RUNNING.load(Ordering::Relaxed)
-}
+pub(super) static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// A thread that makes the batches of one link.
 pub(super) struct Beside {
@@ -68,6 +66,8 @@ impl Beside {
         if thread::Builder::new().name("p2-encode".into()).spawn(run).is_err() {
             return Err(Box::new(maker));
         }
+        #[cfg(test)]
+        STARTED.fetch_add(1, Ordering::Relaxed);
         match begin.send(maker) {
             Ok(()) => Ok(Self { made, written, done }),
             Err(unsent) => Err(Box::new(unsent.0)),
