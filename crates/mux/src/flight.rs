@@ -403,7 +403,7 @@ mod tests {
             now = now + step;
             let (rate, rtt) = at(tick / 10);
             let per_step = rate / 10_000;
-            let room = flight.room().min(256 << 10);
+            let room = flight.room().min(limits::BATCH as u64);
             if room > 0 {
                 let bytes = room.div_ceil(frame) * frame;
                 flight.sent(now, bytes, false);
@@ -522,7 +522,7 @@ mod tests {
         let mut sent = 0;
         let mut turn = |flight: &mut Flight, message: bool| {
             now = now + step;
-            let bytes = flight.room().min(256 << 10);
+            let bytes = flight.room().min(limits::BATCH as u64);
             sent += bytes;
             if message {
                 flight.message(now);

@@ -27,6 +27,10 @@ pub const COMPETING_FRAME_MOST: u32 = 48 << 10;
 pub const COMPETING_TIME: Duration = Duration::from_micros(25);
 /// Raw bytes one batch may hold.
 pub const BATCH: usize = 512 << 10;
+/// Raw bytes to be encoded that a batch may hold until [`Session::limit_encoding`] says how many.
+///
+/// [`Session::limit_encoding`]: crate::Session::limit_encoding
+pub const ENCODED_BATCH: usize = 256 << 10;
 /// Raw bytes one batch may hold while short messages pass beside bulk.
 pub const BRISK_BATCH: usize = 96 << 10;
 /// Raw bytes up to which a frame that carries all its stream had to say is a message: somebody may

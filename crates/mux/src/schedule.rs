@@ -372,12 +372,36 @@ mod tests {
 
     #[test]
     fn a_higher_class_goes_first_and_the_lowest_still_moves() {
+        for turn in [16 << 10, 48 << 10] {
+            let mut scheduler = Scheduler::default();
+            let now = Time::default();
+            scheduler.set_quantum(turn);
+            scheduler.activate(now, id(0), Priority::Realtime);
+            scheduler.activate(now, id(1), Priority::Bulk);
+            let counts = serve(&mut scheduler, now, 17_000, turn as usize);
+            assert_eq!((counts[0], counts[1]), (16_000, 1_000), "turns of {turn}");
+        }
+    }
+
+    #[test]
+    fn streams_still_share_by_bytes_while_turns_become_longer_and_shorter() {
         let mut scheduler = Scheduler::default();
         let now = Time::default();
-        scheduler.activate(now, id(0), Priority::Realtime);
-        scheduler.activate(now, id(1), Priority::Bulk);
-        let counts = serve(&mut scheduler, now, 17_000, 16 << 10);
-        assert_eq!((counts[0], counts[1]), (16_000, 1_000));
+        (0..4).for_each(|index| scheduler.activate(now, id(index), Priority::Normal));
+        let mut bytes = [0u64; 4];
+        for round in 0..4_000 {
+            let turn = [16 << 10, 48 << 10, 24 << 10][round / 100 % 3];
+            scheduler.set_quantum(turn);
+            let next = scheduler.next(now).unwrap();
+            // Stream 0 never fills a frame.
+            let wire = if next == id(0) { 5_000 } else { turn };
+            scheduler.sent(now, next, wire as usize);
+            bytes[next.index() as usize] += u64::from(wire);
+        }
+        let fair = bytes.iter().sum::<u64>() / 4;
+        for (index, bytes) in bytes.iter().enumerate() {
+            assert!(bytes.abs_diff(fair) <= fair / 20, "stream {index}: {bytes} of {fair}");
+        }
     }
 
     #[test]

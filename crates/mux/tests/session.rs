@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use p2_frame::{Blocked, Credit, Fin, Frame, Gap, Reset, Stop};
 use p2_mux::{
-    Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority, Read, Received,
-    RecvState, Role, StreamError, StreamId, Time, Transmit,
+    Attachment, CodecId, Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority,
+    ProcessBudget, Read, Received, RecvState, Role, Session, StreamError, StreamId, Time, Transmit,
 };
 use pair::{Pair, drain};
 
@@ -102,6 +102,24 @@ fn a_stream_that_takes_another_class_goes_first_with_what_it_has_already() {
     pair.client.session.finish(now, first).unwrap();
     pair.settle();
     pair.client.session.set_priority(now, first, Priority::Bulk);
+}
+
+#[test]
+fn a_batch_holds_no_more_bytes_to_be_encoded_than_are_asked_for() {
+    for (codec, frames) in [(CodecId::GZIP, 2), (CodecId::NONE, 4)] {
+        let now = Time::default();
+        let mut client = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        client.attach(now, Attachment::new(1, codec)).unwrap();
+        for name in ["a", "b"] {
+            let id = client.open(now, OpenOptions::named(name)).unwrap();
+            assert_eq!(client.write(now, id, &[7; 60 << 10]).unwrap(), 60 << 10);
+        }
+        client.limit_encoding(20_000);
+        let mut batch = Vec::new();
+        client.poll_transmit(now, &mut batch);
+        let data = batch.iter().filter(|item| matches!(item, Transmit::Data(_)));
+        assert_eq!(data.count(), frames, "{codec}: frames of 16 KiB, of which the link takes 64");
+    }
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub struct Session {
     events: VecDeque<Event>,
     idle_check_at: Time,
     open_refused: bool,
+    /// Raw bytes of a batch that may go through a codec.
+    encoded_batch: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +128,7 @@ impl Session {
             events: VecDeque::new(),
             idle_check_at: Time::default(),
             open_refused: false,
+            encoded_batch: limits::ENCODED_BATCH,
             config,
         }
     }

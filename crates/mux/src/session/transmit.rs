@@ -101,6 +101,12 @@ impl Session {
         }
     }
 
+    /// How many raw bytes of a batch may go through a codec: as many as it encodes in little time,
+    /// for nothing can overtake a batch. Until this is called, [`limits::ENCODED_BATCH`].
+    pub const fn limit_encoding(&mut self, bytes: usize) {
+        self.encoded_batch = bytes;
+    }
+
     /// The last batch was encoded to `wire` bytes in `frames` frames, of which `data` carried
     /// stream bytes. Call it before the next [`Session::poll_transmit`].
     pub fn sent(&mut self, now: Time, wire: u64, frames: u64, data: &[SentFrame]) {
@@ -210,17 +216,18 @@ impl Session {
         let Some(link) = &self.link else { return };
         let mut room = usize::try_from(link.flight.room()).unwrap_or(usize::MAX);
         let batch = if link.flight.is_brisk() { limits::BRISK_BATCH } else { limits::BATCH };
+        let mut encoded = 0usize;
         let mut raw = 0usize;
         let alone = limits::MAX_FRAME.min(self.peer.max_frame);
-        let turn = link.flight.frame();
+        let turn = link.flight.frame().min(alone);
         self.scheduler.set_quantum(turn);
-        while raw < batch {
+        while raw < batch && encoded < self.encoded_batch {
             let next = match room {
                 0 => self.scheduler.next_urgent().filter(|id| self.may_pass(*id)),
                 _ => self.scheduler.next(now),
             };
             let Some(id) = next else { return };
-            let max = if self.scheduler.competing() { turn.min(alone) } else { alone };
+            let max = if self.scheduler.competing() { turn } else { alone };
             let (codec, offer) = self.codec_for(id);
             let max = offer.map_or(max, |offer| max.min(offer.max_raw.max(1)));
             let window_log = offer.map_or(0, |offer| offer.window_log);
@@ -240,7 +247,11 @@ impl Session {
                     let job =
                         DataJob { stream: id, offset, chunks, raw_len, codec, level, window_log };
                     out.push(Transmit::Data(job));
-                    raw = raw.saturating_add(usize::try_from(raw_len).unwrap_or(usize::MAX));
+                    let length = usize::try_from(raw_len).unwrap_or(usize::MAX);
+                    raw = raw.saturating_add(length);
+                    if codec != CodecId::NONE {
+                        encoded = encoded.saturating_add(length);
+                    }
                     guess(stream.counters.shrink, raw_len)
                 }
                 Some(Outgoing::Gap { offset, dropped }) => {

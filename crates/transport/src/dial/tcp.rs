@@ -8,9 +8,11 @@ use tokio::net::{TcpStream, lookup_host};
 use super::{Dial, DialError, Dialling};
 use crate::Link;
 
-/// Unsent bytes the kernel may hold: anything there can no longer be overtaken. What is in flight is
-/// capped before they are that many, except while a long path is being measured.
-const NOTSENT_LOWAT: u32 = 1024 * 1024;
+/// Unsent bytes the kernel may hold: anything there can no longer be overtaken. The cap on what is in
+/// flight does not know that the kernel sends less after a loss or a pause.
+const NOTSENT_LOWAT: u32 = 128 * 1024;
+/// The same on this machine, where the kernel sends at once, and only the cap shall make a writer wait.
+const NOTSENT_LOWAT_LOCAL: u32 = 1024 * 1024;
 /// How long sent bytes may stay without an acknowledgement by the peer's kernel.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -91,10 +93,11 @@ pub(crate) fn link(stream: TcpStream) -> io::Result<Link> {
     if let Err(error) = socket.set_tcp_user_timeout(Some(USER_TIMEOUT)) {
         tracing::debug!(%error, "no TCP_USER_TIMEOUT");
     }
-    if let Err(error) = socket.set_tcp_notsent_lowat(NOTSENT_LOWAT) {
+    let local = peer.ip().to_canonical().is_loopback();
+    let unsent = if local { NOTSENT_LOWAT_LOCAL } else { NOTSENT_LOWAT };
+    if let Err(error) = socket.set_tcp_notsent_lowat(unsent) {
         tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
     }
-    let local = peer.ip().to_canonical().is_loopback();
     let (reader, writer) = stream.into_split();
     Ok(Link::new(reader, writer, peer.to_string()).integrity(local).local(local))
 }
