@@ -5,7 +5,7 @@ use p2_frame::{
     Blocked, Close, Credit, Data, Fin, Frame, Gap, GoAway, Open, Ping, Pong, Receipt, Refuse,
     RefuseCode, Reset, Stop,
 };
-use p2_mux::{CodecId, ErrorCode, Received};
+use p2_mux::{CodecId, ErrorCode, Received, RecvState, SendState, StreamStats};
 
 use super::way::{chunk, digest};
 use super::*;
@@ -89,6 +89,15 @@ impl Stage {
         }
     }
 
+    /// A stream whose frames are judged: those for one that is over may be ignored (W-7.12).
+    fn stats(&self, stream: StreamId) -> Option<StreamStats> {
+        self.session.stream_stats(stream).filter(|stats| {
+            let receiving = |state| matches!(state, RecvState::Open | RecvState::Ending);
+            stats.send_state.is_some_and(|state| state != SendState::Over)
+                || stats.recv_state.is_some_and(receiving)
+        })
+    }
+
     pub(super) fn peer_credits(&mut self, input: &mut Input<'_>) {
         let stream = pick(&self.ways, input);
         let (sent, limit) = self.ways.get(stream).map_or((0, 0), |way| (way.sent, way.limit));
@@ -96,7 +105,7 @@ impl Stage {
         let more = u64::from(input.byte()) << 4;
         let limit = input.about(limit.saturating_add(more));
         let over = self.session.ended().is_some();
-        let sends = self.session.stream_stats(stream).is_some_and(|s| s.send_state.is_some());
+        let sends = self.stats(stream).is_some_and(|s| s.send_state.is_some());
         let taken = self.frame(Frame::Credit(Credit { stream, acked, limit })).is_some();
         if !taken || over || !sends {
             return;
@@ -122,7 +131,7 @@ impl Stage {
             Frame::Reset(Reset { stream, code: ErrorCode::CANCELLED, final_offset })
         };
         let over = self.session.ended().is_some();
-        let receives = self.session.stream_stats(stream).is_some_and(|s| s.recv_state.is_some());
+        let receives = self.stats(stream).is_some_and(|s| s.recv_state.is_some());
         if self.frame(frame).is_none() || over || !receives {
             return;
         }
