@@ -92,7 +92,7 @@ impl Stage {
     /// A stream whose frames are judged: those for one that is over may be ignored (W-7.12).
     fn stats(&self, stream: StreamId) -> Option<StreamStats> {
         self.session.stream_stats(stream).filter(|stats| {
-            let receiving = |state| matches!(state, RecvState::Open | RecvState::Ending);
+            let receiving = |state| state != RecvState::Over;
             stats.send_state.is_some_and(|state| state != SendState::Over)
                 || stats.recv_state.is_some_and(receiving)
         })
