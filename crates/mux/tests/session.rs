@@ -106,7 +106,8 @@ fn a_stream_that_takes_another_class_goes_first_with_what_it_has_already() {
 
 #[test]
 fn a_batch_holds_no_more_bytes_to_be_encoded_than_are_asked_for() {
-    for (codec, frames) in [(CodecId::GZIP, 2), (CodecId::NONE, 4)] {
+    let cases = [(CodecId::GZIP, 20_000, 2), (CodecId::GZIP, 0, 1), (CodecId::NONE, 20_000, 4)];
+    for (codec, limit, frames) in cases {
         let now = Time::default();
         let mut client = Session::new(Config::new(Role::Client), ProcessBudget::default());
         client.attach(now, Attachment::new(1, codec)).unwrap();
@@ -114,7 +115,7 @@ fn a_batch_holds_no_more_bytes_to_be_encoded_than_are_asked_for() {
             let id = client.open(now, OpenOptions::named(name)).unwrap();
             assert_eq!(client.write(now, id, &[7; 60 << 10]).unwrap(), 60 << 10);
         }
-        client.limit_encoding(20_000);
+        client.limit_encoding(limit);
         let mut batch = Vec::new();
         client.poll_transmit(now, &mut batch);
         let data = batch.iter().filter(|item| matches!(item, Transmit::Data(_)));

@@ -102,9 +102,10 @@ impl Session {
     }
 
     /// How many raw bytes of a batch may go through a codec: as many as it encodes in little time,
-    /// for nothing can overtake a batch. Until this is called, [`limits::ENCODED_BATCH`].
+    /// for nothing can overtake a batch. One frame of them goes out in any case, also with 0. Until
+    /// this is called, [`limits::ENCODED_BATCH`].
     pub const fn limit_encoding(&mut self, bytes: usize) {
-        self.encoded_batch = bytes;
+        self.encoded_batch = if bytes == 0 { 1 } else { bytes };
     }
 
     /// The last batch was encoded to `wire` bytes in `frames` frames, of which `data` carried
