@@ -141,8 +141,8 @@ impl Shape {
         Ok(Some(match self.known {
             None => Frame::Skipped { kind: kind.get(), len },
             Some(Known::Data) => return Ok(None),
-            Some(Known::Hello) => Frame::Hello(Hello::parse(body)?),
-            Some(Known::Proof) => Frame::Proof(Proof::parse(body)?),
+            Some(Known::Hello) => Frame::Hello(Box::new(Hello::parse(body)?)),
+            Some(Known::Proof) => Frame::Proof(Box::new(Proof::parse(body)?)),
             Some(Known::Resume) => Frame::Resume(Resume::parse(body, own_flag)?),
             Some(Known::Open) => Frame::Open(Open::parse(stream, body)?),
             Some(Known::Fin) => Frame::Fin(Fin::parse(stream, body)?),

@@ -348,11 +348,14 @@ fn a_field_beyond_its_range_is_not_encoded() {
         Frame::Open(Open { priority: 5, ..open() }),
         "OPEN: priority is 5, allowed is 0 to 4",
     );
-    not_encoded(Frame::Hello(Hello { auth: 8, ..hello() }), "HELLO: auth is 8, allowed is 0 to 7");
+    not_encoded(
+        Frame::Hello(Hello { auth: 8, ..hello() }.into()),
+        "HELLO: auth is 8, allowed is 0 to 7",
+    );
     for max_frame in [1023, 65_537] {
         let limits = PeerLimits { max_frame, ..hello().limits };
         not_encoded(
-            Frame::Hello(Hello { limits, ..hello() }),
+            Frame::Hello(Hello { limits, ..hello() }.into()),
             &format!("HELLO: max_frame is {max_frame}, allowed is 1024 to 65536"),
         );
     }
@@ -364,15 +367,15 @@ fn texts_and_lists_over_their_bounds_are_not_encoded() {
     let offer = hello().codecs[0];
     for (frame, words) in [
         (
-            Frame::Hello(Hello { agent: text(65), ..hello() }),
+            Frame::Hello(Hello { agent: text(65), ..hello() }.into()),
             "HELLO: length of agent is 65, allowed is 0 to 64",
         ),
         (
-            Frame::Hello(Hello { session_name: text(256), ..hello() }),
+            Frame::Hello(Hello { session_name: text(256), ..hello() }.into()),
             "HELLO: length of session_name is 256, allowed is 0 to 255",
         ),
         (
-            Frame::Hello(Hello { codecs: vec![offer; 33], ..hello() }),
+            Frame::Hello(Hello { codecs: vec![offer; 33], ..hello() }.into()),
             "HELLO: number of codecs is 33, allowed is 0 to 32",
         ),
         (
@@ -404,7 +407,7 @@ fn texts_and_lists_over_their_bounds_are_not_encoded() {
             "REFUSE: length of reason is 256, allowed is 0 to 255",
         ),
         (
-            Frame::Proof(Proof { ext: vec![(0, vec![]); 33], ..proof() }),
+            Frame::Proof(Proof { ext: vec![(0, vec![]); 33], ..proof() }.into()),
             "PROOF: number of extensions is 33, allowed is 0 to 32",
         ),
         (

@@ -50,7 +50,7 @@ fn a_payload_is_a_slice_of_the_buffer_and_not_a_copy() {
 
 #[test]
 fn hello_and_refuse_never_carry_a_crc() {
-    for frame in [Frame::Hello(hello()), Frame::Refuse(refuse())] {
+    for frame in [Frame::Hello(hello().into()), Frame::Refuse(refuse())] {
         assert_eq!(encode(&frame, true), encode(&frame, false));
     }
 }
@@ -90,7 +90,7 @@ fn the_largest_messages_fit() {
     };
     let (local_opened, peer_opened) = (1 << 62, 1 << 62);
     let resume = Resume { streams: vec![stream; 256], local_opened, peer_opened, last: false, ext };
-    for frame in [Frame::Hello(largest), Frame::Open(open), Frame::Resume(resume)] {
+    for frame in [Frame::Hello(largest.into()), Frame::Open(open), Frame::Resume(resume)] {
         assert_eq!(decode(&mut encode(&frame, true), &limits_for(&frame)), Ok(Some(frame)));
     }
 }

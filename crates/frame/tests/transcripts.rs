@@ -69,11 +69,12 @@ const CHOICE: CodecChoice =
 fn handshake(hello: Hello, answer: Hello, key: &[u8], secret: Option<[u8; 32]>) -> Transcript {
     let crc = hello.wants_crc() || answer.wants_crc();
     let preface = Preface::default().encode().to_vec();
-    let (hello, answer) = (encode(Frame::Hello(hello), false), encode(Frame::Hello(answer), false));
+    let (hello, answer) =
+        (encode(Frame::Hello(hello.into()), false), encode(Frame::Hello(answer.into()), false));
     let hash: [u8; 32] = Sha256::digest([&preface[..], &hello, &preface, &answer].concat()).into();
     let proof = |label: &[u8], secret| {
         let mac = hmac(key, &[label, &hash]);
-        encode(Frame::Proof(Proof { mac, secret, choice: CHOICE, ext: vec![] }), crc)
+        encode(Frame::Proof(Proof { mac, secret, choice: CHOICE, ext: vec![] }.into()), crc)
     };
     vec![
         ("C preface", preface.clone()),

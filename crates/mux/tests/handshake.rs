@@ -208,7 +208,7 @@ fn client_facing_imposter(victim: &mut ClientHandshake) -> BytesMut {
         p2_frame::CodecChoice { client_to_server: CodecId::GZIP, server_to_client: CodecId::GZIP };
     let proof = p2_frame::Proof { mac, secret: None, choice, ext: Vec::new() };
     let mut bytes = BytesMut::new();
-    Frame::Proof(proof).encode(&mut bytes, false).unwrap();
+    Frame::Proof(proof.into()).encode(&mut bytes, false).unwrap();
     bytes
 }
 

@@ -43,10 +43,10 @@ use crate::kind::Known;
 /// Any frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// See [`Hello`].
-    Hello(Hello),
+    /// See [`Hello`]. Once per link and far larger than what follows, as is [`Proof`].
+    Hello(Box<Hello>),
     /// See [`Proof`].
-    Proof(Proof),
+    Proof(Box<Proof>),
     /// See [`Resume`].
     Resume(Resume),
     /// See [`Open`].

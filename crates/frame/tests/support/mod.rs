@@ -129,8 +129,8 @@ pub fn refuse() -> Refuse {
 pub fn one_of_each() -> Vec<Frame> {
     let stream = server(2);
     vec![
-        Frame::Hello(hello()),
-        Frame::Proof(proof()),
+        Frame::Hello(hello().into()),
+        Frame::Proof(proof().into()),
         Frame::Resume(resume()),
         Frame::Open(open()),
         Frame::Data(data()),
@@ -152,8 +152,8 @@ pub fn one_of_each() -> Vec<Frame> {
 /// Any frame that may be sent.
 pub fn any_frame() -> impl Strategy<Value = Frame> {
     prop_oneof![
-        2 => any_hello().prop_map(Frame::Hello),
-        1 => any_proof().prop_map(Frame::Proof),
+        2 => any_hello().prop_map(|hello| Frame::Hello(hello.into())),
+        1 => any_proof().prop_map(|proof| Frame::Proof(proof.into())),
         2 => any_resume().prop_map(Frame::Resume),
         2 => any_open().prop_map(Frame::Open),
         4 => any_data().prop_map(Frame::Data),

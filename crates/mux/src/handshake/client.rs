@@ -78,7 +78,7 @@ impl ClientHandshake {
         let preface = Preface::default().encode();
         channel.output.extend_from_slice(&preface);
         transcript.add(&preface);
-        let frame = Frame::Hello(hello(&local, Role::Client, session, epoch, auth));
+        let frame = Frame::Hello(hello(&local, Role::Client, session, epoch, auth).into());
         transcript.add(&channel.send(&frame)?);
         Ok(Self { local, purpose, channel, transcript, state: State::Preface })
     }
@@ -131,7 +131,7 @@ impl ClientHandshake {
     }
 
     /// The server's HELLO is here: everything to be proven is known.
-    fn greeted(&mut self, hello: Hello) -> Result<State, HandshakeError> {
+    fn greeted(&mut self, hello: Box<Hello>) -> Result<State, HandshakeError> {
         if hello.role != Role::Server {
             return Err(HandshakeError::Protocol("the peer dialled too"));
         }
@@ -170,13 +170,13 @@ impl ClientHandshake {
             choice: codecs.choice(Role::Client),
             ext: Vec::new(),
         };
-        self.channel.send(&Frame::Proof(proof))?;
+        self.channel.send(&Frame::Proof(proof.into()))?;
         if let Purpose::Resume { parts, .. } = &self.purpose {
             for part in parts.clone() {
                 self.channel.send(&Frame::Resume(part))?;
             }
         }
-        Ok(State::Proof { hello: Box::new(hello), codecs: Box::new(codecs), key, transcript })
+        Ok(State::Proof { hello, codecs: Box::new(codecs), key, transcript })
     }
 
     fn proven(

@@ -74,7 +74,7 @@ enum State {
 /// Everything about a handshake whose HELLOs are exchanged.
 #[derive(Debug)]
 struct Open {
-    hello: Hello,
+    hello: Box<Hello>,
     session: [u8; 16],
     key: Secret,
     known: Option<Known>,
@@ -155,7 +155,7 @@ impl ServerHandshake {
                     }
                     self.transcript.add(&bytes);
                     if hello.is_resume() {
-                        State::Lookup(Box::new(hello))
+                        State::Lookup(hello)
                     } else {
                         let key = opening_key(self.token.as_ref());
                         self.greet(hello, self.fresh_session, key, None)?
@@ -185,7 +185,7 @@ impl ServerHandshake {
         };
         let key = known.as_ref().map_or(&self.fresh_secret, |known| &known.secret).clone();
         let session = hello.session;
-        self.state = self.greet(*hello, session, key, known)?;
+        self.state = self.greet(hello, session, key, known)?;
         Ok(())
     }
 
@@ -211,7 +211,7 @@ impl ServerHandshake {
             choice: open.codecs.choice(Role::Server),
             ext: Vec::new(),
         };
-        self.channel.send(&Frame::Proof(proof))?;
+        self.channel.send(&Frame::Proof(proof.into()))?;
         for part in parts {
             self.channel.send(&Frame::Resume(part))?;
         }
@@ -245,7 +245,7 @@ impl ServerHandshake {
 
     fn greet(
         &mut self,
-        client: Hello,
+        client: Box<Hello>,
         session: [u8; 16],
         key: Secret,
         known: Option<Known>,
@@ -255,7 +255,8 @@ impl ServerHandshake {
             auth |= Hello::AUTH_TOKEN;
         }
         self.transcript.add(&Preface::default().encode());
-        let frame = Frame::Hello(hello(&self.local, Role::Server, session, client.epoch, auth));
+        let frame =
+            Frame::Hello(hello(&self.local, Role::Server, session, client.epoch, auth).into());
         let bytes = self.channel.send(&frame)?;
         self.transcript.add(&bytes);
         let codecs = match Codecs::agree(&self.local, &peer(&client)) {
