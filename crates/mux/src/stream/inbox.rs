@@ -15,10 +15,15 @@ pub(crate) struct Inbox {
     queue: Option<Box<Queue>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     /// Comes before all others: a reader that keeps up needs no more than this.
     front: Bytes,
+    later: Option<Box<Later>>,
+}
+
+#[derive(Debug, Default)]
+struct Later {
     chunks: VecDeque<Bytes>,
     /// Small payloads that came while others waited; they come after all chunks.
     tail: BytesMut,
@@ -32,7 +37,7 @@ impl Inbox {
     pub(crate) fn push(&mut self, data: Bytes) {
         match &mut self.queue {
             Some(queue) => queue.push(data),
-            None => self.queue = Some(Box::new(Queue { front: data, ..Queue::default() })),
+            None => self.queue = Some(Box::new(Queue { front: data, later: None })),
         }
     }
 
@@ -53,8 +58,29 @@ impl Queue {
     fn push(&mut self, data: Bytes) {
         if self.front.is_empty() {
             self.front = data;
-            return;
+        } else {
+            self.later.get_or_insert_default().push(data);
         }
+    }
+
+    fn pop(&mut self, max: usize) -> Option<Bytes> {
+        if self.front.is_empty() {
+            return None;
+        }
+        if self.front.len() > max {
+            return Some(self.front.split_to(max));
+        }
+        let next = self.later.as_mut().and_then(|later| later.pop());
+        if next.is_none() {
+            // There may be no more soon: only the place is kept.
+            self.later = None;
+        }
+        Some(std::mem::replace(&mut self.front, next.unwrap_or_default()))
+    }
+}
+
+impl Later {
+    fn push(&mut self, data: Bytes) {
         let gather = data.len() < SMALL;
         if !gather || self.tail.len() >= GATHERED {
             self.seal();
@@ -66,22 +92,11 @@ impl Queue {
         }
     }
 
-    fn pop(&mut self, max: usize) -> Option<Bytes> {
-        if self.front.is_empty() {
-            return None;
-        }
-        if self.front.len() > max {
-            return Some(self.front.split_to(max));
-        }
+    fn pop(&mut self) -> Option<Bytes> {
         if self.chunks.is_empty() {
             self.seal();
         }
-        let next = self.chunks.pop_front().unwrap_or_default();
-        if next.is_empty() {
-            // There may be no more soon: only the place is kept.
-            (self.chunks, self.tail) = (VecDeque::new(), BytesMut::new());
-        }
-        Some(std::mem::replace(&mut self.front, next))
+        self.chunks.pop_front()
     }
 
     fn seal(&mut self) {
@@ -111,7 +126,8 @@ mod tests {
                 sent.push(byte[0]);
             }
         }
-        let chunks = inbox.queue.as_ref().map_or(0, |queue| queue.chunks.len());
+        let later = inbox.queue.as_ref().and_then(|queue| queue.later.as_ref());
+        let chunks = later.map_or(0, |later| later.chunks.len());
         assert!((1..30).contains(&chunks), "{chunks} chunks");
         let mut got = Vec::new();
         while let Some(data) = inbox.pop(7_000) {
@@ -121,7 +137,6 @@ mod tests {
         assert!(got == sent);
         assert!(inbox.is_empty());
         inbox.rest();
-        assert!(inbox.queue.is_none());
         assert!(inbox.queue.is_none());
     }
 }

@@ -177,6 +177,19 @@ fn copied(job: &DecodeJob) -> usize {
     if job.behind { WHOLE } else { COPIED }
 }
 
+/// `bytes` in memory that they share with what is copied next: no more than `later` bytes.
+fn copy(bytes: &[u8], later: usize, arena: &mut BytesMut) -> Bytes {
+    if arena.capacity() < bytes.len() {
+        if later == 0 {
+            return Bytes::copy_from_slice(bytes);
+        }
+        let all = bytes.len().saturating_add(later);
+        arena.reserve(bytes.len().max(all.min(ARENA)));
+    }
+    arena.extend_from_slice(bytes);
+    arena.split().freeze()
+}
+
 #[derive(Debug)]
 struct Lane {
     stream: Option<StreamId>,
@@ -212,16 +225,14 @@ impl pool::Lane for Lane {
         let mut jobs = std::mem::take(&mut self.jobs);
         // It goes with what is in it: an idle stream holds nothing.
         let mut arena = BytesMut::new();
-        let small = jobs.iter().map(|job| job.payload.len()).fold(0usize, usize::saturating_add);
+        let mut later =
+            jobs.iter().map(|job| job.payload.len()).fold(0usize, usize::saturating_add);
         for job in jobs.drain(..) {
             self.stream = Some(job.stream);
+            later = later.saturating_sub(job.payload.len());
             match self.decoder.decode(job.codec, job.restart, &job.payload, job.raw_len) {
                 Ok(bytes) if job.codec == CodecId::NONE && bytes.len() < copied(&job) => {
-                    if arena.capacity() < bytes.len() {
-                        arena.reserve(bytes.len().max(small.min(ARENA)));
-                    }
-                    arena.extend_from_slice(&bytes);
-                    self.done.push((job.offset, arena.split().freeze()));
+                    self.done.push((job.offset, copy(&bytes, later, &mut arena)));
                 }
                 Ok(bytes) => self.done.push((job.offset, bytes)),
                 Err(error) => {
