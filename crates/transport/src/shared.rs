@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
+    task::Waker,
     time::Instant,
 };
 
@@ -128,18 +129,23 @@ impl Shared {
         &self,
         act: impl FnOnce(&mut State) -> R,
     ) -> (R, Option<Owing>) {
-        let mut effects = Effects::default();
-        let result = {
-            let mut state = self.lock();
-            self.staging.opening(&mut state.session);
-            let result = act(&mut state);
-            state.drain(&mut effects, || self.events.receiver_count() > 0);
-            if self.staging.closing(state.session.has_room()) {
-                effects.owing = Some(Owing::Gathered);
-            }
-            result
-        };
+        let (result, effects) = self.act(act);
         let owing = effects.owing;
+        self.apply(effects);
+        (result, owing)
+    }
+
+    /// The same, but those who wait for streams are for the caller to wake: they are added to
+    /// `waiting`.
+    pub(crate) fn with_collecting<R>(
+        &self,
+        waiting: &mut Vec<Waker>,
+        act: impl FnOnce(&mut State) -> R,
+    ) -> (R, Option<Owing>) {
+        let (result, mut effects) = self.act(act);
+        let owing = effects.owing;
+        waiting.extend(effects.waker.take());
+        waiting.append(&mut effects.wakers);
         self.apply(effects);
         (result, owing)
     }
@@ -203,6 +209,19 @@ impl Shared {
             // The sender lives in `self`.
             _ => Err(SessionError::Closed),
         }
+    }
+
+    /// Acts on the session under its lock.
+    fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> (R, Effects) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        self.staging.opening(&mut state.session);
+        let result = act(&mut state);
+        state.drain(&mut effects, || self.events.receiver_count() > 0);
+        if self.staging.closing(state.session.has_room()) {
+            effects.owing = Some(Owing::Gathered);
+        }
+        (result, effects)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,6 +11,7 @@ mod pool;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod tidings;
 mod writer;
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
@@ -119,7 +120,7 @@ pub(crate) async fn run(shared: Arc<Shared>, link: Established, codecs: &Codecs)
         decoders,
         heard: link.heard,
         blocks: blocks::Blocks::new(),
-        owing: false,
+        tidings: tidings::Tidings::new(shared.clone()),
         turn: 0,
     };
     tasks.spawn(reader.run(link.reader));

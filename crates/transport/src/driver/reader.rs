@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{End, STALL, at_hand, blocks::Blocks, decode::Decoders};
+use super::{End, STALL, at_hand, blocks::Blocks, decode::Decoders, tidings::Tidings};
 use crate::{clock, shared::Shared};
 
 /// Raw bytes decoded at once: a read of a block may hold frames of a thousand times as many.
@@ -32,8 +32,7 @@ pub(super) struct Reader {
     pub(super) decoders: Decoders,
     pub(super) heard: Option<oneshot::Sender<()>>,
     pub(super) blocks: Blocks,
-    /// The writer has something to do that it has not been told of.
-    pub(super) owing: bool,
+    pub(super) tidings: Tidings,
     /// Bytes read since others had their turn.
     pub(super) turn: usize,
 }
@@ -92,7 +91,7 @@ impl Reader {
     async fn fill(&mut self, reader: &mut (dyn AsyncRead + Send + Unpin)) -> Result<usize, End> {
         if self.turn >= TURN {
             self.turn = 0;
-            tell_writer(&self.shared, &mut self.owing);
+            self.tidings.tell_all();
             yield_now().await;
         }
         self.blocks.make_room(&mut self.input);
@@ -100,10 +99,13 @@ impl Reader {
         let waiting_for_more = !self.input.is_empty();
         let mut reading = pin!(reader.read_buf(&mut self.input));
         let read = match at_hand(reading.as_mut()).await {
-            Some(read) => read?,
+            Some(read) => {
+                self.tidings.tell_streams();
+                read?
+            }
             None => {
                 self.turn = 0;
-                tell_writer(&self.shared, &mut self.owing);
+                self.tidings.tell_all();
                 if waiting_for_more {
                     // A slow link is not a dead one: every byte starts the stall time anew.
                     timeout(STALL, reading).await.map_err(|_| End::Stalled("read"))??
@@ -137,7 +139,7 @@ impl Reader {
     ) -> Result<(), End> {
         let now = clock::now();
         let (epoch, decoders) = (self.epoch, &mut self.decoders);
-        let (result, owing) = self.shared.with_deferring(|state| {
+        self.tidings.with(|state| {
             if !state.carries(epoch) {
                 return Err(End::Fenced);
             }
@@ -154,9 +156,7 @@ impl Reader {
                 }
             }
             Ok(())
-        });
-        self.owing |= owing.is_some();
-        result
+        })
     }
 
     /// Decodes outside the lock and delivers under it.
@@ -166,12 +166,12 @@ impl Reader {
         }
         if self.decoders.queued() > 0 {
             // Codecs take their time, and more so on threads that others keep busy.
-            tell_writer(&self.shared, &mut self.owing);
+            self.tidings.tell_all();
         }
         self.decoders.run().await;
         let now = clock::now();
         let (epoch, decoders) = (self.epoch, &mut self.decoders);
-        let (result, owing) = self.shared.with_deferring(|state| {
+        self.tidings.with(|state| {
             let session = &mut state.session;
             let trouble = decoders.take(|stream, offset, bytes| {
                 session.deliver(now, epoch, stream, offset, bytes);
@@ -189,16 +189,7 @@ impl Reader {
                 }
                 None => Ok(()),
             }
-        });
-        self.owing |= owing.is_some();
-        result
-    }
-}
-
-/// What the reader left for later is for the writer now.
-fn tell_writer(shared: &Shared, owing: &mut bool) {
-    if std::mem::take(owing) {
-        shared.wake_writer();
+        })
     }
 }
 
