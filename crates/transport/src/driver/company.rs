@@ -7,16 +7,26 @@
 const ENOUGH: u64 = 16 << 10;
 /// Waits for nobody after which the writer takes its caller for the only one at work.
 const PATIENCE: u32 = 2;
-/// How seldom it then tries again.
-const TRY_EVERY: u32 = 16;
+/// Calls until it tries again: at first, and after many trials in vain. Each makes somebody wait, and
+/// those after it as well, for the runtime spreads the tasks anew.
+const FIRST_TRIAL: u32 = 16;
+const LAST_TRIAL: u32 = 1_024;
 
 /// What came of waiting lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Company {
     /// Times in a row that nobody called during a wait.
     alone: u32,
     /// Calls since the last of these that were answered at once.
     hurried: u32,
+    /// How many there are before the next trial.
+    trial_after: u32,
+}
+
+impl Default for Company {
+    fn default() -> Self {
+        Self { alone: 0, hurried: 0, trial_after: FIRST_TRIAL }
+    }
 }
 
 impl Company {
@@ -28,13 +38,21 @@ impl Company {
         if self.alone < PATIENCE {
             return true;
         }
-        self.hurried = (self.hurried + 1) % TRY_EVERY;
-        self.hurried == 0
+        self.hurried = self.hurried.saturating_add(1);
+        self.hurried >= self.trial_after
     }
 
     /// A wait is over; `called`: somebody called meanwhile.
     pub(super) fn note(&mut self, called: bool) {
-        self.alone = if called { 0 } else { self.alone.saturating_add(1) };
+        if called {
+            *self = Self::default();
+            return;
+        }
+        if self.alone >= PATIENCE {
+            self.trial_after = self.trial_after.saturating_mul(2).min(LAST_TRIAL);
+        }
+        self.alone = self.alone.saturating_add(1);
+        self.hurried = 0;
     }
 }
 
@@ -46,7 +64,7 @@ mod tests {
     fn a_caller_who_is_alone_waits_for_nobody_most_of_the_time() {
         let mut company = Company::default();
         let mut waits = 0;
-        for _ in 0..1_600 {
+        for _ in 0..100_000 {
             if company.expected(100) {
                 waits += 1;
                 company.note(false);
