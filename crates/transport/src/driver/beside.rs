@@ -27,7 +27,7 @@ const WAITING: usize = 2;
 
 /// Links of this process that have such a thread now. There are no more than cores: a further
 /// thread would only take turns with these.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
+pub(super) static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Threads that were started so far.
 #[cfg(test)]

@@ -41,13 +41,17 @@ fn codecs() -> Codecs {
 }
 
 fn link(end: DuplexStream) -> Established {
+    link_of(1, end)
+}
+
+fn link_of(epoch: u64, end: DuplexStream) -> Established {
     let (reader, writer) = split(end);
     Established {
         reader: Box::new(reader),
         writer: Box::new(writer),
         input: BytesMut::new(),
         output: BytesMut::new(),
-        epoch: 1,
+        epoch,
         crc: false,
         heard: None,
     }
