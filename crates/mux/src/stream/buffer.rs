@@ -1,5 +1,5 @@
 //! The bytes a sending half retains: appended at the end, cut off at the front once acknowledged,
-//! readable from any offset in between without a copy.
+//! readable from any offset in between, without a copy unless there are only a few.
 
 use std::collections::VecDeque;
 
@@ -7,8 +7,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Writes shorter than this are gathered into blocks; longer chunks are kept as they are.
 const GATHER_BELOW: usize = 4 << 10;
-/// First and largest size of a gathering block, and how fast it grows: a stream of single lines
-/// should not hold 64 KiB, and ten thousand that each say a word should not hold a page each.
+/// First and largest size of a gathering block, and how many times as large as what is held already
+/// it may be: a stream of single lines should not hold 64 KiB however long it goes on, and ten
+/// thousand that each say a word should not hold a page each.
 const FIRST_BLOCK: usize = 64;
 const LAST_BLOCK: usize = 64 << 10;
 const GROWTH: usize = 4;
@@ -28,12 +29,10 @@ pub(crate) struct SendBuffer {
 #[derive(Debug)]
 struct Held {
     segments: VecDeque<Bytes>,
-    /// Offset of the first byte of `segments`.
+    /// Offset of the first byte held: of `segments`, or of `gathering` where there are none.
     start: u64,
-    /// Small writes that no frame has taken yet, or the few bytes there are; they come after all
-    /// segments.
+    /// Small writes since the last segment was made, whether sent or not.
     gathering: BytesMut,
-    block: usize,
     /// Where the last read ended, as (segment, its first offset), to find the next one at once.
     cursor: Option<(usize, u64)>,
 }
@@ -50,7 +49,8 @@ impl SendBuffer {
 
     pub(crate) fn append(&mut self, data: &[u8]) {
         if !data.is_empty() {
-            self.held().gather(data);
+            let len = self.len();
+            self.held().gather(data, usize::try_from(len).unwrap_or(usize::MAX));
             self.end = self.end.saturating_add(data.len() as u64);
         }
     }
@@ -90,23 +90,24 @@ impl SendBuffer {
         let start = self.end;
         self.held.get_or_insert_with(|| {
             let (segments, gathering) = (VecDeque::new(), BytesMut::new());
-            Box::new(Held { segments, start, gathering, block: 0, cursor: None })
+            Box::new(Held { segments, start, gathering, cursor: None })
         })
     }
 }
 
 impl Held {
-    fn gather(&mut self, mut data: &[u8]) {
+    /// Appends `data` to the `len` bytes that are held.
+    fn gather(&mut self, mut data: &[u8], mut len: usize) {
         while !data.is_empty() {
             if self.gathering.capacity() == self.gathering.len() {
                 self.seal();
-                self.block = self.block.saturating_mul(GROWTH).clamp(FIRST_BLOCK, LAST_BLOCK);
-                self.gathering =
-                    BytesMut::with_capacity(self.block.max(data.len().min(LAST_BLOCK)));
+                let block = len.saturating_mul(GROWTH).max(data.len());
+                self.gathering = BytesMut::with_capacity(block.clamp(FIRST_BLOCK, LAST_BLOCK));
             }
             let room = self.gathering.capacity().saturating_sub(self.gathering.len());
             let (now, later) = data.split_at(room.min(data.len()));
             self.gathering.put_slice(now);
+            len = len.saturating_add(now.len());
             data = later;
         }
     }
@@ -199,32 +200,59 @@ mod tests {
         out.concat()
     }
 
+    /// Bytes of memory in gathering blocks.
+    fn blocks(buffer: &SendBuffer) -> usize {
+        buffer.held.as_ref().map_or(0, |held| held.gathering.capacity())
+    }
+
+    #[test]
+    fn a_stream_of_lines_holds_little_more_than_what_is_not_acknowledged() {
+        let mut buffer = SendBuffer::default();
+        for line in 1..100_000_u64 {
+            buffer.append(&[b'x'; 30]);
+            assert_eq!(all(&mut buffer, (line - 1) * 30, 100).len(), 30);
+            // One is always on its way.
+            buffer.release((line - 1) * 30);
+            assert!(blocks(&buffer) <= 1_024, "{} bytes after {line} lines", blocks(&buffer));
+        }
+        let mut fast = SendBuffer::default();
+        (0..100_000).for_each(|_| fast.append(&[b'x'; 30]));
+        let segments = fast.held.as_ref().map_or(0, |held| held.segments.len());
+        assert!(segments < 60, "{segments} blocks for 3 MB");
+    }
+
     #[test]
     fn any_offset_between_the_acknowledged_and_the_last_byte_can_be_read() {
-        for seed in 0..200 {
+        for seed in 0..400 {
             let mut rng = fastrand::Rng::with_seed(seed);
+            // Every other time next to nothing is held.
+            let few = seed % 2 == 1;
+            let (small, chunk, most) = if few { (60, 200, 160) } else { (300, 20_000, 40_000) };
             let mut buffer = SendBuffer::default();
             let mut model: Vec<u8> = Vec::new();
             let mut released = 0usize;
             for _ in 0..60 {
                 match rng.u8(0..4) {
                     0 => {
-                        let data: Vec<u8> = (0..rng.usize(0..300)).map(|_| rng.u8(..)).collect();
+                        let data: Vec<u8> = (0..rng.usize(0..small)).map(|_| rng.u8(..)).collect();
                         model.extend(&data);
                         buffer.append(&data);
                     }
                     1 => {
-                        let data: Vec<u8> = (0..rng.usize(0..20_000)).map(|_| rng.u8(..)).collect();
+                        let chunk = if rng.u8(0..8) == 0 { 20_000 } else { chunk };
+                        let data: Vec<u8> = (0..rng.usize(0..chunk)).map(|_| rng.u8(..)).collect();
                         model.extend(&data);
                         buffer.append_chunk(Bytes::from(data));
                     }
                     2 => {
-                        released = rng.usize(released..=model.len());
+                        let all = few && rng.u8(0..3) == 0;
+                        released =
+                            rng.usize(if all { model.len() } else { released }..=model.len());
                         buffer.release(released as u64);
                     }
                     _ => {
                         let from = rng.usize(released..=model.len());
-                        let max = rng.usize(0..40_000);
+                        let max = rng.usize(0..most);
                         let to = model.len().min(from + max);
                         let got = all(&mut buffer, from as u64, max);
                         assert!(got == model[from..to], "seed {seed}, {from}..{to}");
