@@ -7,7 +7,7 @@
 const ENOUGH: u64 = 16 << 10;
 /// Waits for nobody after which the writer takes its caller for the only one at work.
 const PATIENCE: u32 = 2;
-/// Calls until it tries again: at first, and after many trials in vain. Each makes somebody wait, and
+/// Calls until it tries again: at first, and after many waits in vain. Each makes somebody wait, and
 /// those after it as well, for the runtime spreads the tasks anew.
 const FIRST_TRIAL: u32 = 16;
 const LAST_TRIAL: u32 = 1_024;

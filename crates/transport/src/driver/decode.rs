@@ -177,7 +177,7 @@ fn copied(job: &DecodeJob) -> usize {
     if job.behind { WHOLE } else { COPIED }
 }
 
-/// `bytes` in memory that they share with what is copied next: no more than `later` bytes.
+/// `bytes` in memory of their own, which what is copied next shares if any of `later` bytes is.
 fn copy(bytes: &[u8], later: usize, arena: &mut BytesMut) -> Bytes {
     if arena.capacity() < bytes.len() {
         if later == 0 {
@@ -242,5 +242,22 @@ impl pool::Lane for Lane {
             }
         }
         self.jobs = jobs;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_payloads_that_come_together_share_their_memory_and_a_single_one_has_no_more_than_it_needs()
+     {
+        let mut arena = BytesMut::new();
+        let copies = [20, 10, 0].map(|later| copy(b"0123456789", later, &mut arena));
+        let places = copies.each_ref().map(|copy| copy.as_ptr() as usize);
+        assert_eq!([places[1] - places[0], places[2] - places[1]], [10, 10]);
+        let single = copy(b"0123456789", 0, &mut BytesMut::new());
+        assert_eq!(single, copies[0]);
+        assert_eq!(single.try_into_mut().expect("one owner").capacity(), 10);
     }
 }

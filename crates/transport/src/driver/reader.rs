@@ -72,7 +72,10 @@ impl Reader {
                 self.trickle()?;
             }
             match parsed {
-                Ok(More::AtHand) => read = 0,
+                Ok(More::AtHand) => {
+                    self.tidings.tell_streams();
+                    read = 0;
+                }
                 Ok(More::ToBeRead) => {
                     read = self.fill(reader).await?;
                     if read == 0 {

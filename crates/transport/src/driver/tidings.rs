@@ -58,9 +58,12 @@ mod tests {
         task::{Context, Wake},
     };
 
-    use p2_mux::{Config, ErrorCode, ProcessBudget, Role, Session, StreamId};
+    use p2_mux::{
+        Attachment, CodecId, Config, ErrorCode, OpenOptions, ProcessBudget, Role, Session,
+    };
 
     use super::*;
+    use crate::clock;
 
     /// Notes its name when it is woken.
     struct Sleeper(&'static str, Arc<Mutex<Vec<&'static str>>>);
@@ -83,7 +86,9 @@ mod tests {
         let mut tidings = Tidings::new(shared);
         let reader = Arc::new(Sleeper("reader", Arc::clone(&woken))).into();
         tidings.with(|state| {
-            let id = StreamId::new(Role::Client, 0).expect("in range");
+            let (now, link) = (clock::now(), Attachment::new(1, CodecId::GZIP));
+            state.session.attach(now, link).expect("attached");
+            let id = state.session.open(now, OpenOptions::named("a")).expect("room");
             state.wakers(id).on_read(&Context::from_waker(&reader));
             state.session.abort(ErrorCode::CANCELLED, "gone");
         });
@@ -93,7 +98,6 @@ mod tests {
     #[test]
     fn the_writer_is_told_before_those_who_wait_for_streams() {
         let (mut tidings, _working, woken) = sleepers();
-        tidings.owing = true;
         assert!(woken.lock().expect("no panic").is_empty());
         tidings.tell_all();
         assert_eq!(*woken.lock().expect("no panic"), ["writer", "reader"]);
