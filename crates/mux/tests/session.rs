@@ -9,7 +9,8 @@ use bytes::Bytes;
 use p2_frame::{Blocked, Credit, Fin, Frame, Gap, Reset, Stop};
 use p2_mux::{
     Attachment, CodecId, Config, ErrorCode, Event, LinkError, OpenError, OpenOptions, Priority,
-    ProcessBudget, Read, Received, RecvState, Role, Session, StreamError, StreamId, Time, Transmit,
+    ProcessBudget, Read, Received, RecvState, Role, SentFrame, Session, StreamError, StreamId,
+    Time, Transmit,
 };
 use pair::{Pair, drain};
 
@@ -120,6 +121,45 @@ fn a_batch_holds_no_more_bytes_to_be_encoded_than_are_asked_for() {
         client.poll_transmit(now, &mut batch);
         let data = batch.iter().filter(|item| matches!(item, Transmit::Data(_)));
         assert_eq!(data.count(), frames, "{codec}: frames of 16 KiB, of which the link takes 64");
+    }
+}
+
+#[test]
+fn frames_of_streams_that_compete_are_as_long_on_the_link_whatever_they_shrink_to() {
+    for (shrinks_to, later) in
+        [(1, [16 << 10, 16 << 10]), (2, [32 << 10, 32 << 10]), (9, [64 << 10, 64 << 10])]
+    {
+        let now = Time::default();
+        let mut client = Session::new(Config::new(Role::Client), ProcessBudget::default());
+        client.attach(now, Attachment::new(1, CodecId::GZIP)).unwrap();
+        for name in ["a", "b"] {
+            let id = client.open(now, OpenOptions::named(name)).unwrap();
+            assert_eq!(client.write(now, id, &[7; 200 << 10]).unwrap(), 200 << 10);
+        }
+        client.limit_encoding(20_000);
+        let mut batch = || {
+            let mut batch = Vec::new();
+            client.poll_transmit(now, &mut batch);
+            let sent: Vec<_> = batch
+                .iter()
+                .filter_map(|item| match item {
+                    Transmit::Data(job) => {
+                        let (stream, raw_len, codec) = (job.stream, job.raw_len, job.codec);
+                        Some(SentFrame {
+                            stream,
+                            raw_len,
+                            wire: u64::from(raw_len / shrinks_to),
+                            codec,
+                        })
+                    }
+                    Transmit::Control(_) => None,
+                })
+                .collect();
+            client.sent(now, 1_000, 2, &sent);
+            sent.iter().map(|frame| frame.raw_len).collect::<Vec<_>>()
+        };
+        assert_eq!(batch(), [16 << 10, 16 << 10], "nothing is known of either stream");
+        assert_eq!([batch()[0], batch()[0]], later, "to {shrinks_to}");
     }
 }
 

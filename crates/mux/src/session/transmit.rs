@@ -228,14 +228,16 @@ impl Session {
                 _ => self.scheduler.next(now),
             };
             let Some(id) = next else { return };
-            let max = if self.scheduler.competing() { turn } else { alone };
+            let competing = self.scheduler.competing();
             let (codec, offer) = self.codec_for(id);
-            let max = offer.map_or(max, |offer| max.min(offer.max_raw.max(1)));
             let window_log = offer.map_or(0, |offer| offer.window_log);
             let Some(stream) = self.streams.get_mut(id) else {
                 self.scheduler.remove(id);
                 continue;
             };
+            let max =
+                if competing { raw_in(turn, stream.counters.shrink).min(alone) } else { alone };
+            let max = offer.map_or(max, |offer| max.min(offer.max_raw.max(1)));
             let Some(send) = &mut stream.send else {
                 self.scheduler.idle(id);
                 continue;
@@ -316,6 +318,13 @@ impl Session {
         let codec = link.codec_for(wish);
         (codec, link.offers.iter().find(|offer| offer.id == codec).copied())
     }
+}
+
+/// Raw bytes that probably take `wire` bytes, and no fewer than those: a turn is time on the link, and
+/// every frame costs its codec something.
+fn raw_in(wire: u32, shrink: u32) -> u32 {
+    let raw = u64::from(wire).saturating_mul(256).checked_div(u64::from(shrink));
+    raw.map_or(wire, |raw| u32::try_from(raw).unwrap_or(u32::MAX).max(wire))
 }
 
 /// Wire bytes that `raw_len` bytes will probably take.
