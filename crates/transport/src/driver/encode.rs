@@ -32,6 +32,8 @@ pub(crate) struct Encoders {
 pub(crate) struct Account {
     pub(crate) wire: u64,
     pub(crate) frames: u64,
+    /// Raw bytes that were to go through a codec.
+    pub(crate) encodable: usize,
     pub(crate) data: Vec<SentFrame>,
 }
 
@@ -250,7 +252,7 @@ fn contiguous<'a>(chunks: &'a [Bytes], scratch: &'a mut Vec<u8>) -> &'a [u8] {
 
 impl Account {
     pub(crate) fn clear(&mut self) {
-        (self.wire, self.frames) = (0, 0);
+        (self.wire, self.frames, self.encodable) = (0, 0, 0);
         self.data.clear();
     }
 
@@ -261,6 +263,9 @@ impl Account {
 
     fn data(&mut self, job: &DataJob, codec: CodecId, wire: usize) {
         self.frame(wire);
+        if job.codec != CodecId::NONE {
+            self.encodable = self.encodable.saturating_add(job.raw_len as usize);
+        }
         let (stream, raw_len) = (job.stream, job.raw_len);
         self.data.push(SentFrame { stream, raw_len, wire: wire as u64, codec });
     }

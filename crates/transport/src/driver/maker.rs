@@ -91,25 +91,20 @@ impl Maker {
 
     /// Whether encoding the batch takes so long that something else should go on meanwhile.
     pub(super) fn has_backlog(&self) -> bool {
-        self.encodable() >= BACKLOG
-    }
-
-    /// Raw bytes of the batch that go through a codec.
-    fn encodable(&self) -> usize {
         let jobs = self.batch.iter().filter_map(encodable);
-        jobs.fold(0, |sum: usize, job| sum.saturating_add(job.raw_len as usize))
+        jobs.fold(0, |sum: usize, job| sum.saturating_add(job.raw_len as usize)) >= BACKLOG
     }
 
     /// Encodes the batch to the end of `output`, and accounts for it before it can be answered.
     pub(super) async fn make(&mut self, output: &mut Output) -> Result<Answer, End> {
         self.account.clear();
-        let (raw, begun) = (self.encodable(), clock::now());
+        let begun = clock::now();
         self.encoders.encode(&mut self.batch, output, &mut self.account).await?;
         let now = clock::now();
-        self.note_pace(raw, now.since(begun));
+        self.note_pace(self.account.encodable, now.since(begun));
         let (wake_at, owing) = self.shared.with_deferring(|state| {
             if state.carries(self.epoch) {
-                let Account { wire, frames, data } = &self.account;
+                let Account { wire, frames, data, .. } = &self.account;
                 state.session.sent(now, *wire, *frames, data);
                 state.tally.sent_plain(data);
             }
